@@ -174,6 +174,8 @@ export interface Place {
   priority: string;
   due: string;
   sort: string;
+  layout: string; // of a project: "board", "list", or "" for the one shown before
+  by: string; // the field of the columns of a board
   task: number; // the id of the one whose details are open; 0: none
 }
 

@@ -125,6 +125,7 @@ def test_the_keyboard_walks_through_days_and_adds(window: Window) -> None:
 def test_the_week_begins_as_in_the_country(window: Window, locale: str) -> None:
     window.page.call("Emulation.setUserAgentOverride", userAgent="test", acceptLanguage=locale)
     window.open("?locale")
+    window.page.wait(f"document.documentElement.lang == '{locale[:2]}'")
     window.go(f"#/calendar/{DAY}")
     window.page.wait(f"!!{cell(DAY)}")
     column = window.page.run(f"[...{cell(DAY)}.parentElement.children].indexOf({cell(DAY)})")

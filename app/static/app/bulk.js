@@ -2,7 +2,7 @@
 import { isolate, quote } from "./bidi.js";
 import { isInstant, sayDay } from "./dates.js";
 import { t, tn } from "./language.js";
-import { isOpen } from "./statuses.js";
+import { isOpen, PRIORITY_NAMES, STATUSES } from "./statuses.js";
 import { getTask, projectName, tasks } from "./store.js";
 import { toast } from "./ui.js";
 import { BULK_MAX, layerOf, writeTasks } from "./writes.js";
@@ -85,27 +85,26 @@ export function moveToDay(rows, day) {
   writeTasks(rows, { action: "update", change: { due_date } }, { due_date }, label);
 }
 
-/** @type {(rows: Task[], priority: Priority, words: string) => void} */
-export const setPriority = (rows, priority, words) =>
+/** @type {(rows: Task[], priority: Priority) => void} */
+export const setPriority = (rows, priority) =>
   writeTasks(
     rows,
     { action: "update", change: { priority } },
     { priority },
-    t("{tasks}: priority {priority}", { tasks: say(rows), priority: words }),
+    t("{tasks}: priority {priority}", { tasks: say(rows), priority: PRIORITY_NAMES[priority] }),
   );
 
 /**
  * Sets an open status, or cancels.
  * @param {Task[]} rows
  * @param {TaskStatus} status
- * @param {string} words
  */
-export function setStatusOf(rows, status, words) {
+export function setStatusOf(rows, status) {
   if (status === "completed") return completeMany(rows);
   /** @type {Partial<Task>} */
   const patch = { status, completed: false, completed_at: null };
   const below = status === "cancelled" ? layersOf(findBelow(rows, isOpen), { status }) : [];
-  const label = t("{tasks}: {status}", { tasks: say(rows), status: words });
+  const label = t("{tasks}: {status}", { tasks: say(rows), status: STATUSES[status] });
   writeTasks(rows, { action: "update", change: { status } }, patch, label, below);
 }
 
@@ -150,6 +149,15 @@ export const addTag = (rows, tag) =>
     { action: "update", change: { add_tags: [tag] } },
     ({ tags }) => ({ tags: [...new Set([...tags, tag])] }),
     t("{tasks}: added @{tag}", { tasks: say(rows), tag: isolate(tag) }),
+  );
+
+/** @type {(rows: Task[], from: string, to: string) => void} */
+export const swapTag = (rows, from, to) =>
+  writeTasks(
+    rows,
+    { action: "update", change: { add_tags: [to], remove_tags: [from] } },
+    ({ tags }) => ({ tags: [...new Set([...tags.filter((one) => one !== from), to])] }),
+    t("{tasks}: @{to} instead of @{from}", { tasks: say(rows), to: isolate(to), from: isolate(from) }),
   );
 
 /** @type {(rows: Task[], tag: string) => void} */

@@ -23,6 +23,7 @@ export const KEYS = [
   ["Alt + ↑, ↓", t("Move up or down")],
   [t("←, →, Page ↑, ↓"), t("In the calendar: days and months")],
   ["], [", t("Make a subtask of the task above, or take it out")],
+  ["], [, ←, →", t("On a board: move the task, or go, to another column")],
   ["u", t("Undo")],
   ["g", t("Go to the lists")],
   ["b", t("Reminders")],
@@ -108,8 +109,20 @@ function nest(task, row, inward) {
   if (parent) import("./bulk.js").then(({ moveBelow }) => moveBelow([task], parent), complain);
 }
 
+/**
+ * Moves the card that has the focus, or only the focus, to another column of a board.
+ * @param {"moveCard" | "stepAcross"} how
+ * @param {number} by
+ */
+function onBoard(how, by) {
+  const row = focused();
+  if (row && document.querySelector(".board"))
+    import("./views/board.js").then((board) => board[how](row, by), complain);
+}
+
 /** @param {number} by */
 function sideways(by) {
+  if (document.querySelector(".board")) return onBoard("moveCard", by);
   if (readPlace().sort === "position") act((task, row) => nest(task, row, by > 0));
 }
 
@@ -138,6 +151,8 @@ const ACTIONS = {
   k: () => step(-1),
   ArrowDown: () => step(1),
   ArrowUp: () => step(-1),
+  ArrowRight: () => onBoard("stepAcross", 1),
+  ArrowLeft: () => onBoard("stepAcross", -1),
   e: () => act((task) => show({ editing: task.id })),
   c: () => (ui.selected ? select((all) => all.actOnSelected("completeMany")) : act((task) => completeTask(task))),
   x: () => withFocused((task) => select((all) => all.toggleSelected(task))),

@@ -2,6 +2,7 @@
 import { dayIn, dueDay, dueKey, isOverdue, startsLater, today } from "./dates.js";
 import { isFilter, statusOf } from "./filter.js";
 import { t } from "./language.js";
+import { session } from "./session.js";
 import { isOpen } from "./statuses.js";
 import { projectName, store } from "./store.js";
 /** @import { ListRow, Place, Priority, Task } from "types/client" */
@@ -25,10 +26,12 @@ const DEFAULTS = {
   priority: "",
   due: "",
   sort: "position",
+  layout: "",
+  by: "status",
   task: 0,
 };
 /** @type {(keyof Place)[]} */
-const FILTERS = ["search", "status", "priority", "due", "sort", "task"];
+const FILTERS = ["search", "status", "priority", "due", "sort", "layout", "by", "task"];
 
 /** @returns {Place} */
 export function readPlace(hash = location.hash) {
@@ -63,6 +66,7 @@ export function hrefTo(place) {
   const usual = readPlace(`#/${whole.list}`);
   const query = new URLSearchParams();
   for (const name of FILTERS) {
+    if (whole.list !== "project" && (name === "layout" || name === "by")) continue;
     if (whole[name] && (place[name] ?? usual[name]) !== usual[name]) query.set(name, String(whole[name]));
   }
   const text = query.toString();
@@ -80,6 +84,30 @@ export function go(change, { replace = false } = {}) {
     history.replaceState(null, "", href);
     dispatchEvent(new HashChangeEvent("hashchange"));
   } else location.hash = href;
+}
+
+/** @param {Place} place */
+const boardKey = ({ id }) => `todo.board.${session.user?.id}.${id}`;
+/**
+ * The field of the columns, if the project is shown as a board: as the URL has it, else as it was shown before.
+ * @param {Place} place
+ */
+export const boardOf = (place) =>
+  place.list !== "project" || place.layout === "list"
+    ? null
+    : place.layout === "board"
+      ? place.by
+      : localStorage.getItem(boardKey(place));
+
+/**
+ * Shows a project as a board by that field, or as a list.
+ * @param {string | null} by
+ */
+export function showBoard(by) {
+  const place = readPlace();
+  if (by) localStorage.setItem(boardKey(place), by);
+  else localStorage.removeItem(boardKey(place));
+  go({ layout: by ? "board" : "", by: by ?? DEFAULTS.by });
 }
 
 /** @type {Record<string, (task: Task, id: string) => boolean>} */

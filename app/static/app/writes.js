@@ -121,7 +121,7 @@ export const quickAdd = (text, shown, typed, due) =>
     },
   );
 
-/** @type {(fields: { title: string, parent_id?: number, project_id?: number }, typed: Typed) => number} */
+/** @type {(fields: { title: string } & Partial<Pick<Task, "parent_id" | "project_id" | "status" | "priority" | "tags">>, typed: Typed) => number} */
 export const addTask = (fields, typed) =>
   create("task", "/tasks", fields, draft(fields), t("Added {title}", { title: quote(fields.title) }), { typed });
 

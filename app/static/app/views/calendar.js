@@ -1,6 +1,7 @@
 import { html, useEffect, useLayoutEffect, useRef } from "../html.js";
-import { dayOf, dueDay, dueKey, dueTime, sayDay, today } from "../dates.js";
-import { locale, t, tn } from "../language.js";
+import { dayOf, dueDay, dueKey, dueTime, sayClock, sayDay, sayWeekday, today } from "../dates.js";
+import { formatDates, weekStart } from "../display.js";
+import { t, tn } from "../language.js";
 import { go, hrefTo } from "../place.js";
 import { press } from "../press.js";
 import { isOpen } from "../statuses.js";
@@ -17,17 +18,8 @@ import { rowsOf } from "./task_page.js";
 
 const SelectionBar = later(() => import("./selection_bar.js"), "SelectionBar");
 const CHIPS_MAX = 3; // in a day of the grid
-const MONTH = new Intl.DateTimeFormat(locale, { month: "long", year: "numeric" });
-const WEEKDAY = new Intl.DateTimeFormat(locale, { weekday: "short" });
-const DAY = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
-
-/** @typedef {{ firstDay: number }} WeekInfo Monday is 1, Sunday 7 */
-
-/** The first day of the week where the user lives; Sunday is 0. */
-function weekStart() {
-  const here = /** @type {{ getWeekInfo?: () => WeekInfo, weekInfo?: WeekInfo }} */ (new Intl.Locale(locale));
-  return ((here.getWeekInfo?.() ?? here.weekInfo)?.firstDay ?? 1) % 7;
-}
+const MONTH = formatDates({ month: "long", year: "numeric" });
+const DAY = formatDates({ weekday: "long", day: "numeric", month: "long", year: "numeric" });
 
 /** @type {(day: string) => Date} */
 const noon = (day) => new Date(`${day}T12:00`);
@@ -155,7 +147,7 @@ function Month({ day, grid, ...handlers }) {
   const colors = new Map(projects().map((project) => [project.id, project]));
   return html`
     <table class="month" role="grid" aria-label=${MONTH.format(noon(day))} ref=${grid} ...${handlers} onPointerDown=${lift}>
-      <thead><tr>${weeks[0].map((one) => html`<th scope="col" key=${one}>${WEEKDAY.format(noon(one))}</th>`)}</tr></thead>
+      <thead><tr>${weeks[0].map((one) => html`<th scope="col" key=${one}>${sayWeekday(noon(one).getDay())}</th>`)}</tr></thead>
       <tbody>
         ${weeks.map(
           (week) =>
@@ -181,7 +173,7 @@ function Cell({ day, chosen, isOther, due, colors }) {
       ${shown.map((task) => {
         const color = task.project_id === null ? null : colors.get(task.project_id)?.color;
         return html`<button class=${`chip ${task.priority}${day < today() ? " overdue" : ""}`} key=${keyOf(task)} data-id=${task.id} tabindex="-1" title=${task.title} onTouchMove=${keepTouch}>
-          ${color && html`<${Dot} color=${color} />`}${dueTime(task.due_date) && html`<span class="time">${dueTime(task.due_date)}</span>`}<bdi class="name">${task.title}</bdi>
+          ${color && html`<${Dot} color=${color} />`}${dueTime(task.due_date) && html`<span class="time">${sayClock(dueTime(task.due_date))}</span>`}<bdi class="name">${task.title}</bdi>
         </button>`;
       })}
       ${others > 0 && html`<button class="others" tabindex="-1">${t("+{count} more", { count: others })}</button>`}

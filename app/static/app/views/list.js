@@ -115,9 +115,11 @@ const Heading = ({ text, day, overdue }) => html`
   </li>
 `;
 
-/** @param {{ rows: ListRow[], place: Place }} props */
-export function List({ rows, place }) {
-  const id = "list";
+/**
+ * `flat`: cards of a board, none below another.
+ * @param {{ rows: ListRow[], place: Place, id?: string, label?: string, flat?: boolean }} props
+ */
+export function List({ rows, place, id = "list", label = t("Tasks"), flat = false }) {
   rowsShown.set(id, rows);
   useEffect(() => () => void rowsShown.delete(id), [id]);
   const { list, parts } = useWindow(rows.map(({ task }) => task.id));
@@ -132,7 +134,7 @@ export function List({ rows, place }) {
       project=${place.list === "project" || depth ? null : task.project_id && names.get(task.project_id)} steps=${children.get(task.id)?.join("/")} tints=${task.tags.map((tag) => colors.get(tag)?.color ?? "").join()}
       editing=${ui.editing === task.id} day=${day} open=${place.task === task.id} selected=${ui.selected && ui.selected.has(keyOf(task))} />`;
   return html`
-    <ul class=${`list${parts ? " long" : ""}${ui.selected ? " selecting" : ""}${manual ? " manual" : ""}${heads.size ? " by-day" : ""}`} id=${id} aria-label=${t("Tasks")} ref=${list} ...${HANDLERS}>
+    <ul class=${`list${parts ? " long" : ""}${ui.selected ? " selecting" : ""}${manual ? " manual" : ""}${heads.size ? " by-day" : ""}${flat ? " flat" : ""}`} id=${id} aria-label=${label} ref=${list} ...${HANDLERS}>
       ${
         parts
           ? parts.flatMap((part, at) =>

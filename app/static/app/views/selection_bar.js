@@ -15,7 +15,7 @@ import { dayIn, today } from "../dates.js";
 import { t, tn } from "../language.js";
 import { PRIORITIES } from "../place.js";
 import { endSelection, selectAll, shownTasks } from "../selection.js";
-import { isOpen, STATUSES } from "../statuses.js";
+import { isOpen, PRIORITY_NAMES, STATUSES } from "../statuses.js";
 import { keyOf, projectTree, tags } from "../store.js";
 import { show, ui } from "../ui.js";
 import { BULK_MAX } from "../writes.js";
@@ -91,13 +91,13 @@ const dates = (run, ask) => [
 
 /** @type {(run: Run) => import("./menu.js").MenuItem[]} */
 const priorities = (run) =>
-  PRIORITIES.map((one) => ({ label: one, act: () => run((rows) => setPriority(rows, one, one)) }));
+  PRIORITIES.map((one) => ({ label: PRIORITY_NAMES[one], act: () => run((rows) => setPriority(rows, one)) }));
 
 /** @type {(run: Run) => import("./menu.js").MenuItem[]} */
 const statuses = (run) =>
   /** @type {[TaskStatus, string][]} */ (Object.entries(STATUSES)).map(([one, words]) => ({
     label: words,
-    act: () => run((rows) => setStatusOf(rows, one, words)),
+    act: () => run((rows) => setStatusOf(rows, one)),
   }));
 
 /** @type {(run: Run) => import("./menu.js").MenuItem[]} */

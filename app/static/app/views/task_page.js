@@ -1,6 +1,6 @@
 import { html, useEffect } from "../html.js";
 import { t, tn } from "../language.js";
-import { go, hrefTo, listed, PRIORITIES, readPlace, SORTS } from "../place.js";
+import { boardOf, go, hrefTo, listed, PRIORITIES, readPlace, SORTS } from "../place.js";
 import { isFilter, searchParameter, statusOf } from "../filter.js";
 import { sayProblem } from "../problems.js";
 import { isOpen, PRIORITY_NAMES } from "../statuses.js";
@@ -16,6 +16,7 @@ import { later } from "./later.js";
 import { List } from "./list.js";
 /** @import { Choosing, ListRow, Place, Priority, TaskFilter, Typing } from "types/client" */
 
+const Board = later(() => import("./board.js"), "Board");
 const ProjectTools = later(() => import("./tools.js"), "ProjectTools");
 const SelectionBar = later(() => import("./selection_bar.js"), "SelectionBar");
 const TagTools = later(() => import("./tools.js"), "TagTools");
@@ -60,9 +61,12 @@ export const rowsOf = derived((/** @type {string} */ href, /** @type {Set<number
 /** @param {{ place: Place }} props */
 export function TaskPage({ place }) {
   useServiceSearch(place.search);
-  const rows = rowsOf(hrefTo({ ...place, task: 0 }), place.search ? ui.found : null);
+  const by = boardOf(place);
+  // A board by status has a column for done tasks.
+  const shown = by === "status" && place.status === "pending" ? { ...place, status: "all" } : place;
+  const rows = rowsOf(hrefTo({ ...shown, task: 0 }), place.search ? ui.found : null);
   const title = heading(place);
-  const done = useDone(place);
+  const done = useDone(shown);
   useEffect(() => void (document.title = `${title} · Todo`), [title]);
   return html`
     <header class="head">
@@ -76,7 +80,7 @@ export function TaskPage({ place }) {
     ${place.list !== "done" && html`<${QuickAdd} place=${place} />`}
     <${Toolbar} place=${place} />
     ${ui.unreadable && html`<p class="note" id="unreadable" role="status"><span class="failed">${ui.unreadable}</span></p>`}
-    ${rows.length ? html`<${List} rows=${rows} place=${place} />` : html`<p class="empty">${empty(place)}</p>`}
+    ${by ? html`<${Board} rows=${rows} place=${place} by=${by} />` : rows.length ? html`<${List} rows=${rows} place=${place} />` : html`<p class="empty">${empty(place)}</p>`}
     ${done.more && html`<button class="more" onClick=${done.more}>${t("Earlier")}</button>`}
     ${ui.selected && html`<${SelectionBar} place=${place} />`}
   `;

@@ -2,7 +2,7 @@
 import { dropDraft, useDraft } from "../drafts.js";
 import { html, useLayoutEffect, useRef, useState } from "../html.js";
 import { t } from "../language.js";
-import { go } from "../place.js";
+import { boardOf, go, readPlace, showBoard } from "../place.js";
 import { archived, keyOf, projects, projectsIn, projectTree, tagColors, tasks } from "../store.js";
 import { show, ui } from "../ui.js";
 import {
@@ -16,7 +16,7 @@ import {
   renameTag,
 } from "../writes.js";
 import { FieldNote, inset, isTooLong, NAME_MAX, typeOver } from "./fields.js";
-/** @import { Choosing, Project, Typed, Typing } from "types/client" */
+/** @import { Choosing, Place, Project, Typed, Typing } from "types/client" */
 
 const TAG_MAX = 50; // characters
 const NO_COLOR = "#808080"; // what the browser's choice begins with
@@ -30,6 +30,7 @@ export function ProjectTools({ id }) {
   if (!project) return null;
   return html`
     <${Renaming} of="project" draft=${`project:${keyOf(project)}`} name=${project.name} max=${NAME_MAX} onKeep=${(/** @type {string} */ name, /** @type {Typed} */ typed) => changeProject(project, { name }, typed)}>
+      <${Layout} place=${readPlace()} />
       <button class="link" id="favorite-project" aria-pressed=${String(project.favorite)} onClick=${() => changeProject(project, { favorite: !project.favorite })}>${project.favorite ? "★" : "☆"} ${t("Starred")}</button>
       <${Inside} project=${project} />
       <label class="choice">${t("Colour")}<input type="color" id="project-color" value=${project.color ?? NO_COLOR} onChange=${(/** @type {Choosing} */ event) => changeProject(project, { color: event.target.value })} /></label>
@@ -40,6 +41,26 @@ export function ProjectTools({ id }) {
     <//>
   `;
 }
+
+/** @type {Record<string, string>} */
+const BOARDS = {
+  "": t("List"),
+  status: t("Board by status"),
+  priority: t("Board by priority"),
+  tag: t("Board by tag"),
+};
+
+/**
+ * A list, or columns.
+ * @param {{ place: Place }} props
+ */
+const Layout = ({ place }) => html`
+  <label class="choice">${t("Shown as")}
+    <select id="layout" value=${boardOf(place) ?? ""} onChange=${(/** @type {Choosing} */ event) => showBoard(event.target.value || null)}>
+      ${Object.entries(BOARDS).map(([by, label]) => html`<option value=${by}>${label}</option>`)}
+    </select>
+  </label>
+`;
 
 /**
  * Its place among those next to it in the sidebar.
