@@ -243,7 +243,7 @@ def test_a_finger_that_rests_selects_and_taps_add(window: Window) -> None:
     selects(window)
     window.page.click("#select")
     window.page.shows("#selection")
-    assert window.page.run("document.querySelector('#bulk-complete').disabled") is True
+    window.page.wait("document.querySelector('#bulk-complete').disabled")
     touch(window, "touchStart", point("a"))
     touch(window, "touchEnd")
     selects(window, "a")

@@ -106,9 +106,22 @@ def test_axe_finds_no_serious_violation(window: Window, axe: str, theme: str) ->
         body = {"title": "Buy milk", "tags": ["shop"], "priority": "urgent", "due_date": "2020-01-01"}
         for changes in ({}, {"title": "Done", "completed": True}, {"priority": "high"}, {"priority": "low"}):
             assert api.post("/tasks", json=body | changes).status_code == 201
+        project = api.post("/projects", json={"name": "Garden"}).json()["id"]
+        api.post("/tasks", json=body | {"project_id": project})
     window.open("#/all?status=all")
-    window.page.wait("document.querySelectorAll('.row').length == 4")
+    window.page.wait("document.querySelectorAll('.row').length == 5")
     assert serious(window, axe) == []
+    window.page.click("#select")
+    window.page.click("#select-all")
+    window.page.click("#bulk-date")
+    window.page.shows("[role=menu]")
+    assert serious(window, axe) == []
+    window.page.click("#end-selection")
+    for place, part in ((f"#/project/{project}?layout=board", ".column .row"), ("#/calendar/2020-01-01", ".chip")):
+        window.go(place)
+        window.page.shows(part)
+        assert serious(window, axe) == []
+    window.go("#/all?status=all")
     window.open_details("Buy milk")
     window.page.press("?")
     assert serious(window, axe) == []

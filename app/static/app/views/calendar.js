@@ -168,8 +168,8 @@ function Cell({ day, chosen, isOther, due, colors }) {
   const others = due.length - shown.length;
   const name = `${DAY.format(noon(day))}, ${tn("{count} open task", "{count} open tasks", due.length)}`;
   return html`
-    <td role="gridcell" class=${isOther ? "other" : null} data-day=${day} tabindex=${chosen ? 0 : -1} aria-selected=${String(chosen)} aria-current=${day === today() ? "date" : null} aria-label=${name}>
-      <span class="number" aria-hidden="true">${Number(day.slice(8))}</span>
+    <td role="gridcell" class=${isOther ? "other" : null} data-day=${day} tabindex=${chosen ? 0 : -1} aria-selected=${String(chosen)} aria-current=${day === today() ? "date" : null}>
+      <span class="unseen">${name}</span><span class="number" aria-hidden="true">${Number(day.slice(8))}</span>
       ${shown.map((task) => {
         const color = task.project_id === null ? null : colors.get(task.project_id)?.color;
         return html`<button class=${`chip ${task.priority}${day < today() ? " overdue" : ""}`} key=${keyOf(task)} data-id=${task.id} tabindex="-1" title=${task.title} onTouchMove=${keepTouch}>
