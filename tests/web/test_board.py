@@ -68,6 +68,19 @@ def test_columns_by_status(window: Window, project: int) -> None:
     assert window.complaints() == []
 
 
+def test_cards_are_ordered_within_a_column(window: Window, project: int) -> None:
+    with window.api() as api:
+        for title in ("pear", "lime"):
+            api.post("/tasks", json={"title": title, "project_id": project})
+    window.go(f"#/project/{project}?layout=board")
+    shows(window, pending=["kiwi", "pear", "lime"])
+    window.drag("lime", "kiwi", above=True)
+    shows(window, pending=["lime", "kiwi", "pear"])
+    window.drag_to("pear", window.row("lime"), sideways=False)  # onto the middle: no card is shown below another
+    shows(window, pending=["lime", "pear", "kiwi"])
+    assert tasks(window)["pear"]["parent_id"] is None
+
+
 def test_columns_by_priority_and_by_tag(window: Window, project: int) -> None:
     window.go(f"#/project/{project}?layout=board&by=priority")
     shows(window, urgent=[], high=["kiwi"], medium=["plum"])

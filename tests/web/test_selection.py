@@ -89,6 +89,35 @@ def test_keys_select_one_several_and_all(window: Window) -> None:
     assert window.complaints() == []
 
 
+def test_keys_reach_the_actions(window: Window) -> None:
+    create(window, "a", "b", "c", "d")
+    focus(window, "a")
+    window.page.press("x")
+    window.page.press("J", modifiers=SHIFT)
+    selects(window, "a", "b")
+    window.page.press("c")
+    window.shows("c", "d")
+    focus(window, "c")
+    window.page.press("a", modifiers=CTRL)
+    selects(window, "c", "d")
+    window.page.press(".")
+    window.page.wait("document.activeElement.id == 'bulk-complete'")
+    window.page.press("Tab", windowsVirtualKeyCode=9)
+    window.page.press("Enter")
+    window.page.wait("document.activeElement.textContent == 'Today'")
+    window.page.press("n")  # the first letter of an item, and no key of the page
+    window.page.wait("document.activeElement.textContent == 'Next week'")
+    window.page.press("ArrowUp")
+    window.page.wait("document.activeElement.textContent == 'Tomorrow'")
+    window.page.press("Enter")
+    selects(window)
+    tomorrow = window.page.run(
+        "(() => { const day = new Date(); day.setDate(day.getDate() + 1); return day.toLocaleDateString('sv-SE'); })()"
+    )
+    assert [tasks(window)[title]["due_date"] for title in ("c", "d")] == [tomorrow, tomorrow]
+    assert window.complaints() == []
+
+
 def test_clicks_select_one_and_ranges(window: Window) -> None:
     create(window, "a", "b", "c", "d", "e")
     click(window, "b", CTRL)

@@ -128,18 +128,17 @@ export function moveToProject(rows, project_id) {
 }
 
 /**
- * Makes tasks subtasks of another, after those that it has; null: of none.
+ * Makes tasks subtasks of another, after those that it has.
  * @param {Task[]} rows
- * @param {number | null} parent_id
+ * @param {number} parent_id
  */
 export function moveBelow(rows, parent_id) {
   const parent = getTask(parent_id);
-  const place = parent ? { parent_id, project_id: parent.project_id } : { parent_id };
-  const below = parent ? layersOf(findBelow(rows), { project_id: parent.project_id }) : [];
-  const label = parent
-    ? t("Moved {tasks} below {parent}", { tasks: say(rows), parent: quote(parent.title) })
-    : t("{tasks}: no subtask any more", { tasks: say(rows) });
-  writeTasks(rows, { action: "move", change: { parent_id } }, place, label, below);
+  if (!parent) return; // deleted elsewhere while the row was dragged
+  const { project_id, title } = parent;
+  const label = t("Moved {tasks} below {parent}", { tasks: say(rows), parent: quote(title) });
+  const below = layersOf(findBelow(rows), { project_id });
+  writeTasks(rows, { action: "move", change: { parent_id } }, { parent_id, project_id }, label, below);
 }
 
 /** @type {(rows: Task[], tag: string) => void} */

@@ -113,9 +113,10 @@ export function stepAcross(row, by) {
 }
 
 /** @param {{ rows: ListRow[], place: Place, by: string }} props */
-export function Board({ rows, place, by }) {
+export function Board({ rows, place, by: wanted }) {
+  const by = wanted in COLUMNS ? wanted : "status";
   const cards = rows.map(({ task }) => ({ task, depth: 0 }));
-  const columns = (COLUMNS[by] ?? COLUMNS.status)(cards);
+  const columns = COLUMNS[by](cards);
   return html`
     <div class="board" data-by=${by} role="group" aria-label=${t("Board")}>
       ${columns.map((column, at) => html`<${Lane} key=${`${by} ${column.key}`} column=${column} at=${at} by=${by} place=${place} />`)}
