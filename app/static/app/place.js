@@ -1,10 +1,11 @@
 // The current place: list, filters, open task. It is kept in the URL, so back, reload and bookmarks work.
 import { dayIn, dueDay, dueKey, isOverdue, startsLater, today } from "./dates.js";
 import { isFilter, statusOf } from "./filter.js";
+import { fold } from "./folding.js";
 import { t } from "./language.js";
 import { session } from "./session.js";
 import { isOpen } from "./statuses.js";
-import { projectName, store } from "./store.js";
+import { allComments, derived, projectName, store } from "./store.js";
 /** @import { ListRow, Place, Priority, Task } from "types/client" */
 
 /** @type {Priority[]} */
@@ -132,15 +133,27 @@ export const isKnown = ({ list, id }) =>
     ? store.revision === null || projectName(Number(id)) !== undefined
     : list in LISTS || ["trash", "channels", "settings"].includes(list);
 
+/** @type {WeakMap<Task, string>} */
+const folded = new WeakMap();
+
 /**
- * All words, ignoring case, in title, description or tags, as the service searches.
+ * All words, ignoring case and accents, in title, description, tags or comments, as the service searches.
  * @param {Task} task
  * @param {string[]} words
  */
 function matches(task, words) {
-  const text = [task.title, task.description ?? "", ...task.tags].join("\n").toLowerCase();
-  return words.every((word) => text.includes(word));
+  const text = folded.get(task) ?? fold([task.title, task.description ?? "", ...task.tags].join("\n"));
+  folded.set(task, text);
+  return words.every((word) => text.includes(word) || commentTexts().get(task.id)?.includes(word));
 }
+
+/** The folded comments of each task that has some. */
+const commentTexts = derived(() => {
+  /** @type {Map<number, string>} */
+  const texts = new Map();
+  for (const { task_id: id, body } of allComments()) texts.set(id, `${texts.get(id) ?? ""}\n${fold(body)}`);
+  return texts;
+});
 
 /** @type {(task: Task) => number} */
 const rank = (task) => PRIORITIES.indexOf(task.priority);
@@ -166,7 +179,7 @@ const ORDERS = {
  * @returns {ListRow[]}
  */
 export function listed(tasks, place, found) {
-  const words = place.search.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = fold(place.search).split(/\s+/).filter(Boolean);
   const status = statusOf(place);
   const looksLocally = !isFilter(place.search);
   /** @type {(task: Task) => boolean} */

@@ -256,9 +256,10 @@ export const projectsIn = (id) => {
 export const archived = () => [...layers().project.values()].filter((one) => one.archived_at).sort(placed);
 /** @type {(id: number) => string | undefined} */
 export const projectName = (id) => layers().project.get(id)?.name;
+export const allComments = () => layers().comment.values();
 /** @type {(taskId: number) => Comment[]} */
 export const comments = (taskId) =>
-  [...layers().comment.values()].filter((row) => row.task_id === taskId).sort((a, b) => a.id - b.id);
+  [...allComments()].filter((row) => row.task_id === taskId).sort((a, b) => a.id - b.id);
 export const channels = () => [...layers().channel.values()].sort((a, b) => a.name.localeCompare(b.name));
 export const views = () => [...layers().view.values()].sort((a, b) => a.name.localeCompare(b.name));
 

@@ -23,7 +23,7 @@ export function loadLater() {
  * @template {string} N
  * @param {() => Promise<{ [name in N]: any }>} load
  * @param {N} name
- * @param {{ isRare?: boolean, wait?: () => unknown }} [how]
+ * @param {{ isRare?: boolean, wait?: (props: any) => unknown }} [how]
  */
 export function later(load, name, { isRare = false, wait = () => null } = {}) {
   /** @type {{ [name in N]: any } | null} */
@@ -37,6 +37,6 @@ export function later(load, name, { isRare = false, wait = () => null } = {}) {
       const refuse = () => complain(new Error(t("This part of the page cannot be loaded without the service.")));
       fetchIt().then(() => draw(true), refuse); // it may have come since it was drawn without
     }, [online]);
-    return found ? html`<${found[name]} ...${props} />` : wait();
+    return found ? html`<${found[name]} ...${props} />` : wait(props);
   };
 }

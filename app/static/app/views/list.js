@@ -1,5 +1,6 @@
 import { dueDay, sayDay, today } from "../dates.js";
 import { dropDraft } from "../drafts.js";
+import { isFilter } from "../filter.js";
 import { html, useEffect } from "../html.js";
 import { t } from "../language.js";
 import { go } from "../place.js";
@@ -127,12 +128,13 @@ export function List({ rows, place, id = "list", label = t("Tasks"), flat = fals
   const [children, colors, day] = [steps(), tagColors(), today()];
   const manual = place.sort === "position" && !place.search;
   const heads = headings(rows, place);
+  const search = isFilter(place.search) ? "" : place.search.trim();
   const head = (/** @type {number} */ at) =>
     heads.has(at) ? [html`<${Heading} key=${heads.get(at)?.text} ...${heads.get(at)} />`] : [];
   const draw = (/** @type {ListRow} */ { task, depth }, /** @type {number} */ at) => html`
     <${Row} key=${keyOf(task)} task=${task} depth=${Math.min(depth, 5)} grip=${place.list !== "done"} at=${parts && at + 1} of=${parts && rows.length}
       project=${place.list === "project" || depth ? null : task.project_id && names.get(task.project_id)} steps=${children.get(task.id)?.join("/")} tints=${task.tags.map((tag) => colors.get(tag)?.color ?? "").join()}
-      editing=${ui.editing === task.id} day=${day} open=${place.task === task.id} selected=${ui.selected && ui.selected.has(keyOf(task))} />`;
+      editing=${ui.editing === task.id} day=${day} search=${search} open=${place.task === task.id} selected=${ui.selected && ui.selected.has(keyOf(task))} />`;
   return html`
     <ul class=${`list${parts ? " long" : ""}${ui.selected ? " selecting" : ""}${manual ? " manual" : ""}${heads.size ? " by-day" : ""}${flat ? " flat" : ""}`} id=${id} aria-label=${label} ref=${list} ...${HANDLERS}>
       ${

@@ -5,9 +5,13 @@ import { t } from "../language.js";
 import { isOpen, PRIORITY_NAMES, STATUSES } from "../statuses.js";
 import { keyOf } from "../store.js";
 import { FieldNote, isTooLong, TITLE_MAX } from "./fields.js";
+import { later } from "./later.js";
 import { Icon } from "./icon.js";
 import { Dot } from "./sidebar.js";
 /** @import { On, Project, Task } from "types/client" */
+
+const Hit = later(() => import("./hits.js"), "Hit");
+const Marked = later(() => import("./hits.js"), "Marked", { wait: ({ text }) => text });
 
 /**
  * @typedef {object} RowProps
@@ -22,6 +26,7 @@ import { Dot } from "./sidebar.js";
  * @property {boolean | null} selected null: nothing is being selected
  * @property {number | null} [at] its place among `of` rows, where not all are in the page
  * @property {number | null} [of]
+ * @property {string} search its words are marked
  * @property {string} day today: words such as "Tomorrow" change with it
  */
 
@@ -46,7 +51,7 @@ export class Row extends Component {
    * @override
    * @param {RowProps} props
    */
-  render({ task, depth, grip, project, steps, tints, at, of, editing, open, selected }) {
+  render({ task, depth, grip, project, steps, tints, at, of, editing, open, selected, search }) {
     const state = `${isOpen(task) ? "" : " completed"}${open ? " open" : ""}${selected ? " selected" : ""}${task.waiting ? " waiting" : ""}`;
     return html`
       <li class=${`row depth-${depth}${state}`} data-id=${task.id} data-depth=${depth} aria-posinset=${at} aria-setsize=${of}>
@@ -58,8 +63,9 @@ export class Row extends Component {
             ? html`<${TitleEdit} task=${task} />`
             : html`
             <div class="words">
-              <button class="title" dir="auto" data-act="open" aria-pressed=${selected === null ? null : String(selected)} aria-keyshortcuts="Enter e c x Delete">${task.title}</button>
-              <${Meta} task=${task} project=${project} steps=${steps} tints=${tints} />
+              <button class="title" dir="auto" data-act="open" aria-pressed=${selected === null ? null : String(selected)} aria-keyshortcuts="Enter e c x Delete">${search ? html`<${Marked} text=${task.title} search=${search} />` : task.title}</button>
+              <${Meta} task=${task} project=${project} steps=${steps} tints=${tints} search=${search} />
+              ${search && html`<${Hit} task=${task} search=${search} />`}
             </div>`
         }
       </li>
@@ -86,8 +92,8 @@ function focusOnce(field) {
   field.select();
 }
 
-/** @param {Pick<RowProps, "task" | "project" | "steps" | "tints">} props */
-function Meta({ task, project, steps, tints = "" }) {
+/** @param {Pick<RowProps, "task" | "project" | "steps" | "tints" | "search">} props */
+function Meta({ task, project, steps, tints = "", search }) {
   const { due_date: due, deadline, estimate_minutes: minutes, favorite, tags, priority, recurrence, reminders } = task;
   const start = startsLater(task) ? task.start_date : null;
   const status = task.status === "pending" || task.completed ? "" : STATUSES[task.status];
@@ -108,7 +114,7 @@ function Meta({ task, project, steps, tints = "" }) {
       ${minutes && html`<span><span class="unseen">${t("Takes")} </span>${sayMinutes(minutes)}</span>`}
       ${project && html`<span><${Dot} color=${project.color} />${project.name}</span>`}
       ${marked && html`<span class=${`mark-${priority}`}>${PRIORITY_NAMES[priority]}</span>`}
-      ${tags.map((tag, place) => html`<button class="tag" data-act="tag" tabindex="-1">${colors[place] && html`<${Dot} color=${colors[place]} />`}@${tag}</button>`)}
+      ${tags.map((tag, place) => html`<button class="tag" data-act="tag" tabindex="-1">${colors[place] && html`<${Dot} color=${colors[place]} />`}@${search ? html`<${Marked} text=${tag} search=${search} />` : tag}</button>`)}
     </p>
   `;
 }
