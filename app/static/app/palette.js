@@ -75,6 +75,7 @@ function lists() {
     ["starred", "star", t("Starred")],
     ["done", "done", t("Done")],
     ["trash", "trash", t("Trash")],
+    ["activity", "activity", t("Activity")],
   ];
   return all.map(([list, icon, label]) => ({
     key: `list ${list}`,

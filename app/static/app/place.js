@@ -131,7 +131,7 @@ const LISTS = {
 export const isKnown = ({ list, id }) =>
   list === "project"
     ? store.revision === null || projectName(Number(id)) !== undefined
-    : list in LISTS || ["trash", "channels", "settings"].includes(list);
+    : list in LISTS || ["trash", "activity", "channels", "settings"].includes(list);
 
 /** @type {WeakMap<Task, string>} */
 const folded = new WeakMap();

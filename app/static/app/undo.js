@@ -1,9 +1,8 @@
 // Undo of own writes: of one by its key, or of the latest. After a reload they are read from the service's changes.
-import { quote } from "./bidi.js";
+import { isolate, quote } from "./bidi.js";
 import { t, tn } from "./language.js";
 import { queue } from "./queue.js";
 import { call, session } from "./session.js";
-import { sayAction } from "./statuses.js";
 import { isHeld, store } from "./store.js";
 import { complain, toast } from "./ui.js";
 /** @import { Change, Op } from "types/client" */
@@ -11,12 +10,26 @@ import { complain, toast } from "./ui.js";
 /** @typedef {{ key: string, label: string, revision: number | Promise<number> }} Written */
 
 const LOOKED_THROUGH = 100; // revisions, for the latest write
-const PASSED_MAX = 100;
+const PASSED_MAX = 100; // even: pairs
 /** @type {Record<string, (what: string) => string>} */
 const ACTIONS = {
   created: (what) => t("Added {what}", { what }),
   updated: (what) => t("Changed {what}", { what }),
   deleted: (what) => t("Deleted {what}", { what }),
+  restored: (what) => t("Restored {what}", { what }),
+  purged: (what) => t("Deleted {what} permanently", { what }),
+  completed: (what) => t("Completed {what}", { what }),
+  reopened: (what) => t("Reopened {what}", { what }),
+  cancelled: (what) => t("Cancelled {what}", { what }),
+  skipped: (what) => t("Skipped {what} once", { what }),
+  reminded: (what) => t("Reminded of {what}", { what }),
+};
+/** @type {Record<string, (name: string) => string>} */
+const KINDS = {
+  project: (name) => t("the project {name}", { name: quote(name) }),
+  view: (name) => t("the view {name}", { name: quote(name) }),
+  channel: (name) => t("the channel {name}", { name: quote(name) }),
+  tag: (name) => t("the colour of {tag}", { tag: `@${isolate(name)}` }),
 };
 
 /** @type {Written[]} */
@@ -28,9 +41,16 @@ const name = () => `todo.undone.${session.user?.id}`;
 /** @returns {number[]} revisions that were undone, and those of their undoing: of this window, also after a reload */
 const passed = () => JSON.parse(sessionStorage.getItem(name()) ?? "[]");
 
-/** @param {number[]} revisions */
-export const notePassed = (...revisions) =>
-  sessionStorage.setItem(name(), JSON.stringify([...passed(), ...revisions].slice(-PASSED_MAX)));
+/** @type {(undone: number, by: number) => void} */
+export const notePassed = (undone, by) =>
+  sessionStorage.setItem(name(), JSON.stringify([...passed(), undone, by].slice(-PASSED_MAX)));
+
+/**
+ * Whether this window has undone a write, and not its undoing.
+ * @type {(revision: number) => boolean}
+ */
+export const wasUndone = (revision) =>
+  passed().some((one, at, all) => at % 2 === 0 && one === revision && !wasUndone(all[at + 1]));
 
 /**
  * Keeps a write that can be undone.
@@ -74,13 +94,20 @@ async function findLatest() {
 }
 
 /** @param {Change[]} changes of one write */
-function sayChange(changes) {
-  const [{ action, data }] = changes;
+export function sayChange(changes) {
+  const [{ entity, action, data }] = changes;
   const { title, name: called } = /** @type {{ title?: string, name?: string }} */ (data);
-  const first = (title ?? called) ? quote(title ?? called ?? "") : t("a comment");
+  const first = title ? quote(title) : called ? (KINDS[entity]?.(called) ?? quote(called)) : t("a comment");
   const count = changes.length - 1;
   const what = count ? tn("{first} and {count} more", "{first} and {count} more", count, { first }) : first;
-  return ACTIONS[action]?.(what) ?? `${sayAction(action)}: ${what}`;
+  return ACTIONS[action]?.(what) ?? what;
+}
+
+/** @type {(revision: number, what: string) => void} */
+export function undoRevision(revision, what) {
+  const label = t("Undone: {label}", { label: what });
+  const path = /** @type {const} */ (`/changes/${revision}/undo`);
+  queue.push({ entity: "undo", method: "POST", path, undoes: revision, label, tell: "only" });
 }
 
 /**
@@ -97,15 +124,7 @@ export async function undo(key) {
     const last = written.splice(at, at < 0 ? 0 : 1)[0] ?? (key ? null : await findLatest());
     if (!last) return toast(t("Nothing to undo."));
     const revision = await last.revision;
-    const label = t("Undone: {label}", { label: last.label });
-    queue.push({
-      entity: "undo",
-      method: "POST",
-      path: `/changes/${revision}/undo`,
-      undoes: revision,
-      label,
-      tell: "only",
-    });
+    undoRevision(revision, last.label);
   } catch (error) {
     complain(error); // offline
   }

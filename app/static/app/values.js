@@ -64,6 +64,22 @@ const NONE = {
   remind_channels: t("all"),
 };
 
+/** @type {Record<string, string>} */
+const SOURCES = {
+  mcp: t("by an agent"),
+  chat: t("by the assistant"),
+  import: t("by an import"),
+  retention: t("by the service, when its time had come"),
+  reminder: t("by a reminder"),
+  "reminder:late": t("by a reminder"),
+  delivery: t("by the service, after failures"),
+};
+/**
+ * What has made a write: an API token is meant by its name.
+ * @type {(through: string) => string}
+ */
+export const sayThrough = (through) => SOURCES[through] ?? t("by {name}", { name: through.replace(/^\w+:/, "") });
+
 /** @type {(field: string) => string} */
 export const sayField = (field) => LABELS[field] ?? field.replaceAll("_", " ");
 

@@ -13,6 +13,7 @@ import { Toasts } from "./toast.js";
 /** @import { Place } from "types/client" */
 
 const wait = () => html`<p class="empty">${store.online ? t("One moment…") : t("Offline")}</p>`;
+const ActivityPage = later(() => import("./activity.js"), "Activity", { isRare: true, wait });
 const BellPanel = later(() => import("./bell.js"), "BellPanel");
 const CalendarPage = later(() => import("./calendar.js"), "Calendar", { wait });
 const ChannelsPage = later(() => import("./channels.js"), "Channels", { isRare: true, wait });
@@ -33,6 +34,7 @@ function page(place) {
   if (!isKnown(place)) return html`<${Unknown} place=${place} />`;
   if (place.list === "calendar") return html`<${CalendarPage} place=${place} />`;
   if (place.list === "trash") return html`<${Trash} />`;
+  if (place.list === "activity") return html`<${ActivityPage} />`;
   if (place.list === "settings") return html`<${Settings} part=${place.id} />`;
   return place.list === "channels" ? html`<${ChannelsPage} />` : html`<${TaskPage} place=${place} />`;
 }

@@ -4,7 +4,7 @@ import { t } from "../language.js";
 import { call } from "../session.js";
 import { sayAction } from "../statuses.js";
 import { complain } from "../ui.js";
-import { HIDDEN, sayField, sayValue } from "../values.js";
+import { HIDDEN, sayField, sayThrough, sayValue } from "../values.js";
 /** @import { HistoryEntry, On, Task } from "types/client" */
 
 /**
@@ -25,7 +25,7 @@ export function History({ task }) {
         ${entries.map(
           (entry) => html`
           <li key=${entry.revision}>
-            <p><strong>${entry.changes.length && entry.changes.every(({ field }) => field === "position") ? t("moved") : sayAction(entry.action)}</strong> <span class="quiet">${sayInstant(entry.at)}${entry.through === "api" ? "" : `, ${entry.through}`}</span></p>
+            <p><strong>${entry.changes.length && entry.changes.every(({ field }) => field === "position") ? t("moved") : sayAction(entry.action)}</strong> <span class="quiet">${sayInstant(entry.at)}${entry.through === "api" ? "" : `, ${sayThrough(entry.through)}`}</span></p>
             ${entry.action !== "created" && entry.changes.filter(({ field }) => !HIDDEN.includes(field)).map((one) => html`<p class="meta">${sayField(one.field)}: <del><bdi>${sayValue(one.field, one.from)}</bdi></del> → <ins><bdi>${sayValue(one.field, one.to)}</bdi></ins></p>`)}
           </li>`,
         )}

@@ -88,6 +88,7 @@ export function Sidebar({ place }) {
         ${(count.starred > 0 || place.list === "starred") && html`<${Item} place=${place} list="starred" icon="star" label=${t("Starred")} count=${count.starred} />`}
         <${Item} place=${place} list="done" icon="done" label=${t("Done")} />
         <${Item} place=${place} list="trash" icon="trash" label=${t("Trash")} />
+        <${Item} place=${place} list="activity" icon="activity" label=${t("Activity")} />
       </ul>
       ${
         favorites.length > 0 &&
