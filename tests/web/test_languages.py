@@ -234,6 +234,7 @@ def test_the_login_is_german_also(browser: Browser, service: Server, forgotten_a
     page.type("input[name=password]", PASSWORD)
     page.click("form .primary")
     page.shows(".said.failed")
+    assert page.run("document.querySelector('.said').innerText") == "E-Mail-Adresse oder Passwort stimmt nicht."
     assert found == []
     window.close()
 
