@@ -17,7 +17,7 @@ from tests.web.window import PASSWORD, Window
 pytestmark = pytest.mark.slow
 
 PAGES = (
-    "#/all", "#/today", "#/upcoming", "#/inbox", "#/starred", "#/done", "#/trash", "#/channels", "#/nonsense",
+    "#/all", "#/today", "#/upcoming", "#/calendar", "#/inbox", "#/starred", "#/done", "#/trash", "#/channels", "#/nonsense",
     "#/settings/account", "#/settings/display", "#/settings/security", "#/settings/connections", "#/settings/data",
 )  # fmt: skip
 # Every text that is shown or read aloud.
@@ -114,6 +114,15 @@ def test_a_browser_that_prefers_german_gets_german(german: Window) -> None:
         found[key] = english_on(german, english)
         page.click("dialog .primary")
         page.wait("!document.querySelector('dialog')")
+    page.click("#find")
+    page.shows("#palette-list .name")
+    found["#find"] = english_on(german, english)
+    page.click("dialog .quiet-button")
+    page.click("#select")
+    page.shows("#selection")
+    found["#select"] = english_on(german, english)
+    page.press("Escape")
+    page.wait("!document.querySelector('#selection')")
     german.complete("Miete")
     page.wait("document.querySelector('#toast span')?.innerText == '„Miete“ erledigt'")
     assert {place: texts for place, texts in found.items() if texts} == {}

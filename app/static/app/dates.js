@@ -103,9 +103,14 @@ export function sayDay(day) {
  * @param {string} day
  */
 export const sayDayWithin = (day) => WITHIN[sayDay(day)] ?? sayDay(day);
+/**
+ * The time of a due date by the clock of the page; "" where it is a day.
+ * @type {(due: string | null) => string}
+ */
+export const sayTime = (due) => (due && isInstant(due) ? TIME.format(new Date(due)) : "");
 /** @type {(due: string, say?: (day: string) => string) => string} */
 export const sayDue = (due, say = sayDay) =>
-  isInstant(due) ? t("{day} {time}", { day: say(dueDay(due)), time: TIME.format(new Date(due)) }) : say(due);
+  isInstant(due) ? t("{day} {time}", { day: say(dueDay(due)), time: sayTime(due) }) : say(due);
 /** @type {(due: string) => string} */
 export const sayDueWithin = (due) => sayDue(due, sayDayWithin);
 /** @type {(at: string) => string} */

@@ -122,6 +122,7 @@ function settings() {
   /** @type {[place: Partial<Place>, label: string, also: string][]} */
   const pages = [
     [{ list: "settings", id: "account" }, t("Account"), t("name, e-mail, password, time zone")],
+    [{ list: "settings", id: "display" }, t("Display"), t("language, dates, clock, colours")],
     [{ list: "settings", id: "security" }, t("Security"), t("second factor, passkeys, sessions")],
     [{ list: "channels" }, t("Channels"), t("reminders, notifications")],
     [{ list: "settings", id: "connections" }, t("Connections"), t("apps, tokens, calendars, webhooks")],

@@ -1,5 +1,5 @@
 import { html, useEffect, useLayoutEffect, useRef } from "../html.js";
-import { dayOf, dueDay, dueKey, dueTime, sayClock, sayDay, sayWeekday, today } from "../dates.js";
+import { dayOf, dueDay, dueKey, sayDay, sayTime, sayWeekday, today } from "../dates.js";
 import { formatDates, weekStart } from "../display.js";
 import { t, tn } from "../language.js";
 import { go, hrefTo } from "../place.js";
@@ -173,7 +173,7 @@ function Cell({ day, chosen, isOther, due, colors }) {
       ${shown.map((task) => {
         const color = task.project_id === null ? null : colors.get(task.project_id)?.color;
         return html`<button class=${`chip ${task.priority}${day < today() ? " overdue" : ""}`} key=${keyOf(task)} data-id=${task.id} tabindex="-1" title=${task.title} onTouchMove=${keepTouch}>
-          ${color && html`<${Dot} color=${color} />`}${dueTime(task.due_date) && html`<span class="time">${sayClock(dueTime(task.due_date))}</span>`}<bdi class="name">${task.title}</bdi>
+          ${color && html`<${Dot} color=${color} />`}${sayTime(task.due_date) && html`<span class="time">${sayTime(task.due_date)}</span>`}<bdi class="name">${task.title}</bdi>
         </button>`;
       })}
       ${others > 0 && html`<button class="others" tabindex="-1">${t("+{count} more", { count: others })}</button>`}
