@@ -17,8 +17,9 @@ from tests.web.window import PASSWORD, Window
 pytestmark = pytest.mark.slow
 
 PAGES = (
-    "#/all", "#/today", "#/upcoming", "#/calendar", "#/inbox", "#/starred", "#/done", "#/trash", "#/channels", "#/nonsense",
-    "#/settings/account", "#/settings/display", "#/settings/security", "#/settings/connections", "#/settings/data",
+    "#/all", "#/today", "#/upcoming", "#/calendar", "#/inbox", "#/starred", "#/done", "#/trash", "#/channels",
+    "#/nonsense", "#/settings/account", "#/settings/display", "#/settings/security", "#/settings/connections",
+    "#/settings/data",
 )  # fmt: skip
 # Every text that is shown or read aloud.
 SHOWN = """(() => {
