@@ -328,3 +328,5 @@ def test_every_part_fits(window: Window, size: tuple[int, int], colours: str) ->
         window.page.wait("document.querySelectorAll('.settings section').length >= 2")
         window.page.run("new Promise((done) => setTimeout(done, 200))")
         assert json.loads(window.page.run(FAULTS)) == [], part
+        tab = f"document.querySelector('#tab-{part}').getBoundingClientRect()"
+        assert window.page.run(f"{tab}.left >= 0 && {tab}.right <= innerWidth"), part

@@ -12,9 +12,12 @@ const TABS = [
   ["data", t("Your data"), hrefTo({ list: "settings", id: "data" })],
 ];
 
+/** On a phone there is no room for all of them. */
+const reveal = (/** @type {Element | null} */ tab) => tab?.scrollIntoView({ block: "nearest", inline: "center" });
+
 /** @param {{ chosen: string }} props */
 export const SettingsTabs = ({ chosen }) => html`
   <nav class="tabs" aria-label=${t("Settings")}>
-    ${TABS.map(([key, label, href]) => html`<a key=${key} id=${`tab-${key}`} href=${href} aria-current=${key === chosen ? "page" : null}>${label}</a>`)}
+    ${TABS.map(([key, label, href]) => html`<a key=${key} id=${`tab-${key}`} href=${href} aria-current=${key === chosen ? "page" : null} ref=${key === chosen ? reveal : null}>${label}</a>`)}
   </nav>
 `;
