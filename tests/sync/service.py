@@ -69,9 +69,13 @@ class Service:
         await self.age(owner, days)
 
     async def mark_as_restored(self) -> None:
-        """Does what ``todo restore --replace`` does before it replaces the tables."""
+        """Does what ``todo restore --replace`` does before it replaces the tables.
+
+        One statement after the other: Citus repeats the whole text that a change of a table came with.
+        """
         async with self.connection.transaction():
-            await self.connection.execute(mark_as_restored(replaced=True))
+            for sql in filter(str.strip, mark_as_restored(replaced=True).split(";")):
+                await self.connection.execute(sql)
 
     async def begin_epoch(self, *, by_command: bool) -> None:
         """Does what ``todo epoch new`` does, or what follows a restore."""
