@@ -75,6 +75,7 @@ function hold({ clientX, clientY }, act) {
 }
 
 const swallow = (/** @type {Event} */ event) => {
+  if (!(/** @type {On} */ (event).target.closest(".row, .chip"))) return;
   event.preventDefault();
   event.stopPropagation();
 };
