@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.db.connection_options import ConnectOptions
-from tests.browser import Browser
+from tests.browser import Browser, until
 from tests.channels.conftest import VAPID_KEY
 from tests.channels.push_service import Browser as Subscriber
 from tests.receivers import Receiver, receiving
@@ -27,6 +27,15 @@ from tests.web.pushing import (
 from tests.web.window import PASSWORD, Window
 
 pytestmark = pytest.mark.slow
+
+RECORD = """new Promise((done, fail) => {
+    const opening = indexedDB.open("todo.push");
+    opening.onerror = fail;
+    opening.onsuccess = () => {
+        const reading = opening.result.transaction("records").objectStore("records").get("browser");
+        reading.onsuccess = () => (opening.result.close(), done(reading.result));
+    };
+})"""
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +208,19 @@ def test_an_action_without_the_service_is_shown_again(subscribed: Window, servic
     assert notification["actions"] == ["snooze", "complete"]
     click(worker, "complete")
     assert task_of(subscribed, task_id)["completed"] is True
+
+
+def test_buttons_are_in_the_language_of_the_page(subscribed: Window) -> None:
+    task_id = make_task(subscribed, "Buy milk")
+    subscribed.page.run("localStorage.setItem('todo.language', 'de')")
+    subscribed.reload()
+    until(lambda: subscribed.page.run(f"{RECORD}.then((record) => record.texts.complete == 'Erledigen')"))
+    subscribed.page.open(f"{subscribed.service.url}/health")
+    push(subscribed.page, subscribed.service.url, message_of(task_id))
+    worker = worker_of(subscribed)
+    shown(worker, 1)
+    titles = "registration.getNotifications().then(([one]) => one.actions.map(({title}) => title).join())"
+    assert worker.run(titles) == "In 10 Min. wieder,Erledigen"
 
 
 def test_a_double_of_a_reminder_completes_a_recurring_task_once(subscribed: Window) -> None:
