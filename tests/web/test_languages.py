@@ -17,9 +17,9 @@ from tests.web.window import PASSWORD, Window
 pytestmark = pytest.mark.slow
 
 PAGES = (
-    "#/all", "#/today", "#/upcoming", "#/calendar", "#/inbox", "#/starred", "#/done", "#/trash", "#/channels",
-    "#/nonsense", "#/settings/account", "#/settings/display", "#/settings/security", "#/settings/connections",
-    "#/settings/data",
+    "#/all", "#/today", "#/upcoming", "#/calendar", "#/activity", "#/inbox", "#/starred", "#/done", "#/trash",
+    "#/channels", "#/nonsense", "#/settings/account", "#/settings/display", "#/settings/security",
+    "#/settings/connections", "#/settings/data", "#/tag/drau%C3%9Fen",
 )  # fmt: skip
 # Every text that is shown or read aloud.
 SHOWN = """(() => {
@@ -68,15 +68,15 @@ def is_english() -> re.Pattern[str]:
     return re.compile("|".join(patterns))
 
 
-def fill(window: Window) -> int:
-    """Creates rows of each kind, with words that are not English; returns the id of a task."""
+def fill(window: Window) -> tuple[str, ...]:
+    """Creates rows of each kind, with words that are not English; returns the pages of a task and of a project."""
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
     with window.api() as api:
         project = api.post("/projects", json={"name": "Garten"}).json()["id"]
         body = {"title": "Hecke schneiden", "project_id": project, "tags": ["draußen"], "priority": "urgent"}
         body |= {"due_date": f"{tomorrow}T09:00:00Z", "deadline": "2031-03-05", "estimate_minutes": 90}
         body |= {"recurrence": "FREQ=MONTHLY;BYDAY=1MO", "favorite": True, "reminders": ["-PT30M"]}
-        task = int(api.post("/tasks", json=body).json()["id"])
+        task = api.post("/tasks", json=body).json()["id"]
         api.post("/tasks", json={"title": "Schere suchen", "parent_id": task})
         api.post("/tasks", json={"title": "Miete", "due_date": "2026-01-01"})
         api.post(f"/tasks/{task}/comments", json={"body": "Vorsicht, Vögel!"})
@@ -85,7 +85,7 @@ def fill(window: Window) -> int:
         gone = api.post("/tasks", json={"title": "Altes"}).json()["id"]
         api.delete(f"/tasks/{gone}")
         api.post("/views", json={"name": "Dringendes", "parameters": {"priority": ["urgent"]}})
-    return task
+    return f"#/all?task={task}", f"#/project/{project}", f"#/project/{project}?layout=board"
 
 
 def english_on(window: Window, english: re.Pattern[str]) -> list[str]:
@@ -94,10 +94,10 @@ def english_on(window: Window, english: re.Pattern[str]) -> list[str]:
 
 def test_a_browser_that_prefers_german_gets_german(german: Window) -> None:
     page, english = german.page, is_english()
-    task = fill(german)
+    own = fill(german)
     assert page.run("[document.documentElement.lang, document.documentElement.dir].join()") == "de,ltr"
     found: dict[str, list[str]] = {}
-    for place in (*PAGES, f"#/all?task={task}", "#/tag/drau%C3%9Fen"):
+    for place in (*PAGES, *own):
         german.go(place)
         page.wait(SETTLED)
         if "task=" in place:
@@ -153,10 +153,10 @@ def week_start(window: Window) -> int:
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_nothing_is_cut_in_german(german: Window, size: tuple[int, int]) -> None:
-    task = fill(german)
+    own = fill(german)
     Look(*size).apply(german)
     faults: dict[str, list[str]] = {}
-    for place in (*PAGES, f"#/all?task={task}", "#/tag/drau%C3%9Fen"):
+    for place in (*PAGES, *own):
         german.go(place)
         german.page.wait(SETTLED)
         if "settings" in place:
@@ -252,11 +252,11 @@ def test_the_login_is_german_also(browser: Browser, service: Server, forgotten_a
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_a_page_from_right_to_left_is_a_mirror(window: Window, size: tuple[int, int]) -> None:
     """No such language is shipped: the direction is forced, as a language of RIGHT_TO_LEFT would set it."""
-    task = fill(window)
+    details, *projects = fill(window)
     Look(*size).apply(window)
     window.page.run("(document.documentElement.dir = 'rtl')")
     faults: dict[str, list[str]] = {}
-    for place in ("#/all", "#/trash", "#/settings/display", f"#/all?task={task}"):
+    for place in ("#/all", "#/trash", "#/calendar", "#/activity", "#/settings/display", *projects, details):
         window.go(place)
         window.page.wait("document.querySelector('main h1') !== null")
         window.page.run("new Promise((done) => setTimeout(done, 200))")  # what is fetched
