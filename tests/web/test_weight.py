@@ -159,7 +159,7 @@ def test_files_are_cached_for_a_year_only_under_their_version(address: str) -> N
         answer = httpx.get(f"{address}/app/{web_client.CLIENT_VERSION}/{name}")
         assert answer.content == content
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
-        is_of_page = name in web_client.PAGE_MODULES or name.endswith(".css")
+        is_of_page = name in web_client.PAGE_MODULES or name == "app.css"
         assert not is_of_page or f"/app/{web_client.CLIENT_VERSION}/{name}" in page.text
     assert httpx.get(f"{address}/app/0/main.js").headers["cache-control"] == "no-cache"
     for name in ("index.html", "vendor/NOTICE", "../main.py", "%2e%2e/%2e%2e/main.py", "nope.js", ""):

@@ -70,6 +70,7 @@ function lists() {
   const all = [
     ["today", "today", t("Today")],
     ["upcoming", "upcoming", t("Upcoming")],
+    ["calendar", "calendar", t("Calendar")],
     ["all", "all", t("All tasks")],
     ["inbox", "inbox", t("Inbox")],
     ["starred", "star", t("Starred")],

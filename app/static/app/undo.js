@@ -1,6 +1,5 @@
 // Undo of own writes: of one by its key, or of the latest. After a reload they are read from the service's changes.
-import { isolate, quote } from "./bidi.js";
-import { t, tn } from "./language.js";
+import { t } from "./language.js";
 import { queue } from "./queue.js";
 import { call, session } from "./session.js";
 import { isHeld, store } from "./store.js";
@@ -11,26 +10,6 @@ import { complain, toast } from "./ui.js";
 
 const LOOKED_THROUGH = 100; // revisions, for the latest write
 const PASSED_MAX = 100; // even: pairs
-/** @type {Record<string, (what: string) => string>} */
-const ACTIONS = {
-  created: (what) => t("Added {what}", { what }),
-  updated: (what) => t("Changed {what}", { what }),
-  deleted: (what) => t("Deleted {what}", { what }),
-  restored: (what) => t("Restored {what}", { what }),
-  purged: (what) => t("Deleted {what} permanently", { what }),
-  completed: (what) => t("Completed {what}", { what }),
-  reopened: (what) => t("Reopened {what}", { what }),
-  cancelled: (what) => t("Cancelled {what}", { what }),
-  skipped: (what) => t("Skipped {what} once", { what }),
-  reminded: (what) => t("Reminded of {what}", { what }),
-};
-/** @type {Record<string, (name: string) => string>} */
-const KINDS = {
-  project: (name) => t("the project {name}", { name: quote(name) }),
-  view: (name) => t("the view {name}", { name: quote(name) }),
-  channel: (name) => t("the channel {name}", { name: quote(name) }),
-  tag: (name) => t("the colour of {tag}", { tag: `@${isolate(name)}` }),
-};
 
 /** @type {Written[]} */
 const written = []; // latest last
@@ -90,17 +69,8 @@ async function findLatest() {
   const last = own.at(-1)?.revision;
   const changes = own.filter(({ revision }) => revision === last);
   if (!last || changes.some(({ entity, action }) => !isHeld(entity) || action === "purged")) return null;
+  const { sayChange } = await import("./change_words.js");
   return { label: sayChange(changes), revision: last };
-}
-
-/** @param {Change[]} changes of one write */
-export function sayChange(changes) {
-  const [{ entity, action, data }] = changes;
-  const { title, name: called } = /** @type {{ title?: string, name?: string }} */ (data);
-  const first = title ? quote(title) : called ? (KINDS[entity]?.(called) ?? quote(called)) : t("a comment");
-  const count = changes.length - 1;
-  const what = count ? tn("{first} and {count} more", "{first} and {count} more", count, { first }) : first;
-  return ACTIONS[action]?.(what) ?? what;
 }
 
 /** @type {(revision: number, what: string) => void} */

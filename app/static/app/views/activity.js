@@ -1,4 +1,5 @@
 // What happened, newest first, from the changes that the service keeps: one entry for each write, with its undo.
+import { sayChange } from "../change_words.js";
 import { dayOf, dueTime, sayDay } from "../dates.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { t } from "../language.js";
@@ -8,7 +9,7 @@ import { queue } from "../queue.js";
 import { call } from "../session.js";
 import { confirmed, isHeld, store } from "../store.js";
 import { complain, show } from "../ui.js";
-import { sayChange, undoRevision, wasUndone } from "../undo.js";
+import { undoRevision, wasUndone } from "../undo.js";
 import { HIDDEN, sayField, sayThrough, sayValue } from "../values.js";
 import { Bell } from "./bell_button.js";
 import { Icon } from "./icon.js";

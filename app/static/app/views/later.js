@@ -9,6 +9,24 @@ export const HEAD_START = 3000; // milliseconds that the tasks have before them
 /** @type {(() => Promise<unknown>)[]} */
 const waiting = [];
 
+/** @type {Promise<unknown> | null} */
+let styles = null;
+
+/** Loads the style sheet of these parts, once. */
+function loadStyles() {
+  styles ??= new Promise((done, fail) => {
+    const link = document.createElement("link");
+    Object.assign(link, { rel: "stylesheet", href: new URL("../later.css", import.meta.url).href, onload: done });
+    link.onerror = () => {
+      styles = null;
+      link.remove();
+      fail(new Error("no style sheet"));
+    };
+    document.head.append(link);
+  });
+  return styles;
+}
+
 let isLoading = false;
 
 /** Loads the parts once the tasks are there; what cannot be loaded is tried again when it is opened. */
@@ -28,7 +46,7 @@ export function loadLater() {
 export function later(load, name, { isRare = false, wait = () => null } = {}) {
   /** @type {{ [name in N]: any } | null} */
   let found = null;
-  const fetchIt = async () => void (found ??= await load());
+  const fetchIt = async () => void (found ??= (await Promise.all([load(), loadStyles()]))[0]);
   if (!isRare) waiting.push(fetchIt);
   return function Later(/** @type {Record<string, unknown>} */ props) {
     const [, draw] = useState(found !== null);
