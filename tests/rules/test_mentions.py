@@ -17,7 +17,7 @@ CODE = re.compile(r"`([^`\n]+)`")
 KNOWN_ELSEWHERE = {"BaseHTTPMiddleware", "Accept"}  # Starlette's, and a header
 # Words of SQL and PostgreSQL, then of networks, security and standards, that no code or document has.
 ABBREVIATIONS = {"HOT", "INTO", "TIES", "WAL"} | {"CDN", "CJK", "CVE", "FIFO", "GCRA", "ITU", "JDBC", "NIST", "RPC"}
-ABBREVIATIONS |= {"SDK", "SSRF", "TCP", "UAX"}
+ABBREVIATIONS |= {"SDK", "SSRF", "TCP", "UAX", "WCAG"}
 
 
 class Code(NamedTuple):

@@ -10,6 +10,8 @@ class Look(NamedTuple):
     height: int = 900
     colours: str = "light"  # or dark, or forced
     zone: str = "UTC"
+    touch: bool = False
+    calm: bool = False  # without motion
 
     def apply(self, window: Window) -> None:
         """Shows the window so, until it is closed."""
@@ -20,8 +22,10 @@ class Look(NamedTuple):
         features = [
             {"name": "prefers-color-scheme", "value": "dark" if self.colours == "dark" else "light"},
             {"name": "forced-colors", "value": "active" if self.colours == "forced" else "none"},
+            {"name": "prefers-reduced-motion", "value": "reduce" if self.calm else "no-preference"},
         ]
         page.call("Emulation.setEmulatedMedia", features=features)
+        page.call("Emulation.setTouchEmulationEnabled", enabled=self.touch or phone)
         page.call("Emulation.setTimezoneOverride", timezoneId=self.zone)
 
 

@@ -1,4 +1,4 @@
-"""The size of the client, and its accessibility."""
+"""The size of the client, and how its files are served."""
 
 import json
 import shutil
@@ -18,12 +18,6 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 FIRST_LOAD = 150_000  # bytes, compressed, of about 45 files with their headers
-SETTINGS = [  # the part, a button in it, and what it shows
-    ("account", "#change-email", "#email-form"),
-    ("security", "#totp-on", "[aria-labelledby=totp-title] input[name=password]"),
-    ("connections", "#add-token", "#token-form"),
-    ("data", "#choose-file", ".bars"),
-]
 
 
 def test_the_first_load_is_small(window: Window) -> None:
@@ -74,78 +68,6 @@ def test_what_is_served_differs_from_the_source_by_comments_alone() -> None:
     command = [node, "--input-type=module", "-e", TOKENS]
     found = subprocess.run(command, input=json.dumps(pairs), capture_output=True, text=True, cwd=ROOT, check=True)
     assert found.stdout == ""
-
-
-@pytest.fixture(scope="session")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Returns the source of axe-core, which npm installs."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("no npm on this machine: axe-core did not look at the web client")
-    folder = Path(tmp_path_factory.mktemp("axe"))
-    command = [npm, "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(folder), "axe-core@4"]
-    if subprocess.run(command, capture_output=True, check=False, timeout=60).returncode != 0:
-        pytest.skip("npm could not fetch axe-core: it did not look at the web client")
-    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
-
-
-def serious(window: Window, axe: str) -> list[str]:
-    window.page.run(f"{axe}; undefined")
-    found = json.loads(window.page.run("axe.run({resultTypes: ['violations']}).then((all) => JSON.stringify(all))"))
-    return [
-        f"{one['id']}: {one['help']}: {[node['html'] for node in one['nodes']]}"
-        for one in found["violations"]
-        if one["impact"] in {"serious", "critical"}
-    ]
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_no_serious_violation(window: Window, axe: str, theme: str) -> None:
-    window.page.run(f"localStorage.setItem('todo.theme', '{theme}')")
-    with window.api() as api:
-        body = {"title": "Buy milk", "tags": ["shop"], "priority": "urgent", "due_date": "2020-01-01"}
-        for changes in ({}, {"title": "Done", "completed": True}, {"priority": "high"}, {"priority": "low"}):
-            assert api.post("/tasks", json=body | changes).status_code == 201
-        project = api.post("/projects", json={"name": "Garden"}).json()["id"]
-        api.post("/tasks", json=body | {"project_id": project})
-    window.open("#/all?status=all")
-    window.page.wait("document.querySelectorAll('.row').length == 5")
-    assert serious(window, axe) == []
-    window.page.click("#select")
-    window.page.click("#select-all")
-    window.page.click("#bulk-date")
-    window.page.shows("[role=menu]")
-    assert serious(window, axe) == []
-    window.page.click("#end-selection")
-    for place, part in ((f"#/project/{project}?layout=board", ".column .row"), ("#/calendar/2020-01-01", ".chip")):
-        window.go(place)
-        window.page.shows(part)
-        assert serious(window, axe) == []
-    window.go("#/all?status=all")
-    window.open_details("Buy milk")
-    window.page.press("?")
-    assert serious(window, axe) == []
-    window.page.press("Escape", windowsVirtualKeyCode=27)
-    window.page.click(".menu")
-    window.complete("Buy milk")
-    window.page.shows("#toast")
-    assert serious(window, axe) == []
-    window.page.click("#bell")
-    window.page.shows("#close-bell")
-    assert serious(window, axe) == []
-    window.page.click("#close-bell")
-    window.go("#/channels")
-    window.page.click("#add-ntfy")
-    window.page.shows(".channel-form")
-    assert serious(window, axe) == []
-    for part, button, shown in SETTINGS:
-        window.go(f"#/settings/{part}")
-        window.page.click(button)
-        window.page.shows(shown)
-        assert serious(window, axe) == []
-    window.page.click("#logout")
-    window.page.shows("input[name=password]")
-    assert serious(window, axe) == []
 
 
 def test_files_are_cached_for_a_year_only_under_their_version(address: str) -> None:

@@ -38,6 +38,9 @@ export function followFocus() {
   addEventListener("scroll", () => shown === listKey() && scrolled.set(shown, scrollY), { passive: true });
   addEventListener("focusin", ({ target }) => {
     const element = /** @type {HTMLElement} */ (target);
+    // Browsers leave what is half seen where it is.
+    if (element.matches(":focus-visible") && element.closest(".tabs, .toolbar"))
+      element.scrollIntoView({ block: "nearest", inline: "nearest" });
     const row = element.closest(".row");
     const task = row?.dataset.id ?? element.closest(".details")?.dataset.id ?? last?.task ?? "";
     const near = task === last?.task ? last.near : [];

@@ -3,7 +3,7 @@ import { useMissingTask } from "../done.js";
 import { t } from "../language.js";
 import { go, hrefTo, isKnown, readPlace } from "../place.js";
 import { session } from "../session.js";
-import { confirmed, getTask, keyOf, store } from "../store.js";
+import { confirmed, getTask, keyOf, redraw, store } from "../store.js";
 import { show, toast, ui } from "../ui.js";
 import { HEAD_START, later } from "./later.js";
 import { Icon } from "./icon.js";
@@ -28,6 +28,10 @@ const Proof = later(() => import("./second_factor.js"), "Proof", { isRare: true 
 const Settings = later(() => import("./settings/page.js"), "Settings", { isRare: true, wait });
 const Trash = later(() => import("./trash.js"), "Trash", { wait });
 const ZoneOffer = later(() => import("./zone_offer.js"), "ZoneOffer");
+
+// As in app.css: the details lie above the list; the lists lie above everything.
+const NARROW = "(max-width: 1000px)";
+const PHONE = "(max-width: 760px)";
 
 /** @param {Place} place */
 function page(place) {
@@ -66,6 +70,11 @@ function Frame() {
     const timer = setTimeout(() => setSettled(true), HEAD_START);
     return () => clearTimeout(timer);
   }, []);
+  useEffect(() => {
+    const sizes = [NARROW, PHONE].map((query) => matchMedia(query));
+    sizes.forEach((size) => size.addEventListener("change", redraw));
+    return () => sizes.forEach((size) => size.removeEventListener("change", redraw));
+  }, []);
   const place = readPlace();
   const open = place.task ? getTask(place.task) : null;
   const isGone = useMissingTask(open || confirmed("task", place.task) ? 0 : place.task);
@@ -74,11 +83,19 @@ function Frame() {
     go({ task: 0 }, { replace: true });
     toast(t("This task does not exist, or not any more."), { failed: true });
   }, [isGone]);
+  // What is covered cannot have the focus.
+  const isBehind = (open || ui.panel === "chat") && matchMedia(NARROW).matches;
+  const isBelow = ui.sidebar && matchMedia(PHONE).matches;
+  useEffect(() => {
+    if (!isBelow) return undefined;
+    document.querySelector(".sidebar a")?.focus();
+    return () => setTimeout(() => document.activeElement === document.body && document.querySelector(".menu")?.focus());
+  }, [isBelow]);
   return html`
-    <button class="skip" onClick=${() => document.querySelector("#main")?.focus()}>${t("Skip to the tasks")}</button>
+    <button class="skip" hidden=${isBehind || isBelow} onClick=${() => document.querySelector("#main")?.focus()}>${t("Skip to the tasks")}</button>
     <div class=${`frame${open ? " with-details" : ""}${ui.sidebar ? " with-sidebar" : ""}`}>
       <${Sidebar} place=${place} />
-      <main id="main" tabindex="-1">${isSettled && html`<${ZoneOffer} />`}${page(place)}</main>
+      <main id="main" tabindex="-1" inert=${isBehind || isBelow}>${isSettled && html`<${ZoneOffer} />`}${page(place)}</main>
       ${open && html`<${Details} key=${keyOf(open)} task=${open} />`}
       ${ui.panel === "chat" && html`<${Chat} />`}
     </div>

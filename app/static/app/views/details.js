@@ -49,6 +49,7 @@ export function Details({ task }) {
   const set = (fields) => changeTask(task, fields);
   return html`
     <aside class="details" data-id=${task.id} aria-label=${t("Details")} ref=${panel} tabindex="-1">
+      <h2 class="unseen">${t("Details")}</h2>
       <header>
         <button class=${`check ${task.priority}`} role="checkbox" aria-checked=${String(task.completed)} aria-label=${t("Completed")} onClick=${() => completeTask(task)}><${Icon} name="done" /></button>
         <${Text} class="big" id="title" draft=${`title:${keyOf(task)}`} label=${t("Title")} value=${task.title} version=${task.version} max=${TITLE_MAX} required isLine onKeep=${changeTyped(task, "title", oneLine)} />
@@ -132,7 +133,7 @@ function Repeat({ task, set }) {
   return html`
     <label>${t("Repeat")}
       <select value=${task.recurrence ?? ""} disabled=${!task.due_date && !task.recurrence} onChange=${(/** @type {Choosing} */ event) => set({ recurrence: event.target.value || null })}>
-        <option value="">${t("never")}</option>
+        <option value="">${task.due_date || task.recurrence ? t("never") : t("set a due date first")}</option>
         ${known.map((rule) => html`<option value=${rule}>${sayRule(rule)}</option>`)}
       </select>
     </label>

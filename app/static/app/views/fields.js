@@ -1,6 +1,6 @@
 // Fields that keep what is typed in them until the service has it.
 import { dropDraft, readDraft, takeDraft, useDraft, writeDraft } from "../drafts.js";
-import { html, useLayoutEffect, useRef, useState } from "../html.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../html.js";
 import { t } from "../language.js";
 /** @import { Base, Typing } from "types/client" */
 
@@ -148,10 +148,15 @@ export function Text({ draft: name, id, label, value, version, max, required, is
   const [isTyping, setTyping] = useState(false);
   const field = useRef(/** @type {HTMLTextAreaElement} */ (/** @type {unknown} */ (null))); // used only while it is there
   const text = typed?.text ?? value;
-  useLayoutEffect(() => {
+  const grow = () => {
     field.current.style.setProperty("height", "auto");
     field.current.style.setProperty("height", `${field.current.scrollHeight}px`);
-  }, [text]);
+  };
+  useLayoutEffect(grow, [text]);
+  useEffect(() => {
+    addEventListener("resize", grow);
+    return () => removeEventListener("resize", grow);
+  }, []);
   const keep = () => keepTyped(name, { value, max, required, onKeep });
   const key = (/** @type {KeyboardEvent} */ event) => {
     if (event.isComposing || event.key !== "Enter" || !(isLine || event.ctrlKey || event.metaKey)) return;

@@ -56,6 +56,7 @@ const HANDLERS = {
       dropDraft(draftOf(task));
       leave(event.target);
     } else if (event.key === "Enter" && !isTooLong(event.target.value, TITLE_MAX)) {
+      event.preventDefault(); // else the title that gets the focus is pressed
       keep(event.target);
       leave(event.target);
     }

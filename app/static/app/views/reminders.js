@@ -17,7 +17,7 @@ export function Reminders({ task, set }) {
   return html`
     <label>${t("Remind me")}
       <select value="" disabled=${!task.due_date} onChange=${add}>
-        <option value="">${task.reminders.length ? t("also…") : t("never")}</option>
+        <option value="">${task.reminders.length ? t("also…") : task.due_date ? t("never") : t("set a due date first")}</option>
         ${left.map((one) => html`<option value=${one}>${CHOICES[one]}</option>`)}
       </select>
     </label>

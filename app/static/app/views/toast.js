@@ -7,7 +7,7 @@ import { Icon } from "./icon.js";
 
 /** What lies above the page, at its foot: a new version, and the message of a write. */
 export const Toasts = () => html`
-  <div class="toasts">
+  <div class="toasts" role=${ui.update || ui.toast ? "region" : null} aria-label=${ui.update || ui.toast ? t("Messages") : null}>
     ${ui.update && html`<${Update} />`}
     ${ui.toast && html`<${Toast} toast=${ui.toast} />`}
   </div>
