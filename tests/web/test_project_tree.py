@@ -72,13 +72,21 @@ def test_an_area_is_archived_with_its_projects_and_deleted_without_them(window: 
         press(window, "#archive-project")
         shows(window, ("Area", 0), ("Home", 1), ("Garden", 2))
         window.in_step()
-        press(window, "#delete-project")
-        page.wait("document.querySelector('#delete-project').classList.contains('danger')")
-        press(window, "#delete-project")
-        shows(window, ("Home", 0), ("Garden", 1))
-        page.wait("document.querySelector('.toast')?.innerText.includes('Deleted the project')")
-        press(window, "#undo")
-        shows(window, ("Area", 0), ("Home", 1), ("Garden", 2))
+        api.post("/tasks", json={"title": "Mow the lawn", "project_id": home})
+        for choice, left in (("#delete-alone", [("Home", 0), ("Garden", 1)]), ("#delete-whole", [])):
+            press(window, "#delete-project")
+            page.wait("document.querySelector('dialog[open]').innerText.includes('There are 2 projects inside')")
+            press(window, choice)
+            shows(window, *left)
+            page.wait("document.querySelector('.toast')?.innerText.includes('Deleted the project')")
+            window.in_step()
+            assert [row["name"] for row in api.get("/projects").json()] == [name for name, _ in left]
+            assert bool(window.kept()) == bool(left)
+            press(window, "#undo")
+            shows(window, ("Area", 0), ("Home", 1), ("Garden", 2))
+            window.in_step()
+            window.go(f"#/project/{area}")
+    assert window.kept() == ["Mow the lawn"]
     assert window.complaints() == []
 
 

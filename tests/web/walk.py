@@ -75,7 +75,7 @@ STATES = (
     State("upcoming", "#/upcoming", ".group h2"),
     State("project", "#/project/{project}", "#delete-project"),
     State("project: rename", "#/project/{project}", ".tools [name=name]", (click("#rename-project"),)),
-    State("project: delete", "#/project/{project}", "#delete-project.danger", (click("#delete-project"),)),
+    State("project: delete", "#/project/{project}", "#delete-whole", (click("#delete-project"),)),
     State("inbox", "#/inbox", ".row"),
     State("tag", "#/tag/errands", "#delete-tag"),
     State("starred", "#/starred", ".row .starred"),

@@ -94,7 +94,7 @@ function change(entity, path, row, fields, label, { typed, match, before: base }
  * DELETE, which can be undone. `gone`: the layers of the rows that go with it.
  * @template {Entity} E
  * @param {E} entity
- * @param {"/tasks/{id}" | "/projects/{id}" | "/views/{id}" | "/channels/{id}"} path
+ * @param {"/tasks/{id}" | "/projects/{id}" | "/projects/{id}?subprojects=trash" | "/views/{id}" | "/channels/{id}"} path
  * @param {Rows[E]} row
  * @param {string} label
  * @param {Layer[]} [gone]
@@ -463,18 +463,23 @@ export function archiveProject(project, archived) {
 }
 
 /**
- * Deletes a project with its tasks; those inside of it take its place. Undo restores all.
+ * Deletes a project with its tasks; those inside of it take its place, or go with it. Undo restores all.
  * @param {Project} project
+ * @param {boolean} [isWhole] with the projects inside of it
  */
-export function deleteProject(project) {
+export function deleteProject(project, isWhole = false) {
+  const below = projectsIn(project.id);
+  const ids = new Set([project, ...(isWhole ? below : [])].map(({ id }) => id));
   const gone = [...tasks().values()]
-    .filter((task) => task.project_id === project.id)
+    .filter((task) => task.project_id && ids.has(task.project_id))
     .map(({ id }) => layerOf("task", id, { remove: true }));
-  for (const one of projectsIn(project.id)) {
-    const patch = { parent_id: project.parent_id };
-    if (one.parent_id === project.id) gone.push(layerOf("project", one.id, { patch }));
+  for (const one of below) {
+    if (isWhole) gone.push(layerOf("project", one.id, { remove: true }));
+    else if (one.parent_id === project.id)
+      gone.push(layerOf("project", one.id, { patch: { parent_id: project.parent_id } }));
   }
-  remove("project", "/projects/{id}", project, t("Deleted the project {name}", { name: quote(project.name) }), gone);
+  const path = isWhole ? "/projects/{id}?subprojects=trash" : "/projects/{id}";
+  remove("project", path, project, t("Deleted the project {name}", { name: quote(project.name) }), gone);
 }
 
 /** @type {(name: string) => `/tags/${string}`} */

@@ -1,7 +1,7 @@
 // Actions for the project or the tag that a list shows, next to its name.
 import { dropDraft, useDraft } from "../drafts.js";
 import { html, useLayoutEffect, useRef, useState } from "../html.js";
-import { t } from "../language.js";
+import { t, tn } from "../language.js";
 import { boardOf, go, readPlace, showBoard } from "../place.js";
 import { archived, keyOf, projects, projectsIn, projectTree, tagColors, tasks } from "../store.js";
 import { show, ui } from "../ui.js";
@@ -15,6 +15,7 @@ import {
   paintTag,
   renameTag,
 } from "../writes.js";
+import { Dialog } from "./dialog.js";
 import { FieldNote, inset, isTooLong, NAME_MAX, typeOver } from "./fields.js";
 /** @import { Choosing, Place, Project, Typed, Typing } from "types/client" */
 
@@ -37,7 +38,7 @@ export function ProjectTools({ id }) {
       <${Order} project=${project} />
       <button class="link" id="duplicate-project" onClick=${() => go({ id: String(duplicateProject(project)) })}>${t("Duplicate")}</button>
       <button class="link" id="archive-project" onClick=${() => archiveProject(project, !project.archived_at)}>${project.archived_at ? t("Bring back") : t("Archive")}</button>
-      <${Sure} id="delete-project" question=${t("Delete with its tasks?")} onClick=${() => (deleteProject(project), leave())} />
+      <${Deletion} project=${project} />
     <//>
   `;
 }
@@ -61,6 +62,34 @@ const Layout = ({ place }) => html`
     </select>
   </label>
 `;
+
+/**
+ * Asks whether the projects inside of it go with it.
+ * @param {{ project: Project }} props
+ */
+function Deletion({ project }) {
+  const [asking, setAsking] = useState(false);
+  const count = projectsIn(project.id).length;
+  const erase = (isWhole = false) => (deleteProject(project, isWhole), leave());
+  if (!count)
+    return html`<${Sure} id="delete-project" question=${t("Delete with its tasks?")} onClick=${() => erase()} />`;
+  return html`
+    <button class="link" id="delete-project" aria-haspopup="dialog" onClick=${() => setAsking(true)}>${t("Delete")}</button>
+    ${
+      asking &&
+      html`
+      <${Dialog} label=${t("Delete the project")} onClose=${() => setAsking(false)}>
+        <h2>${t("Delete the project")}</h2>
+        <p>${tn("There is a project inside of it. What is deleted goes to the trash with its tasks.", "There are {count} projects inside of it. What is deleted goes to the trash with its tasks.", count)}</p>
+        <div class="choices">
+          <button class="danger" id="delete-alone" onClick=${() => erase()}>${t("Delete only this project")}</button>
+          <button class="danger" id="delete-whole" onClick=${() => erase(true)}>${t("Delete all of them")}</button>
+          <button class="secondary" onClick=${() => setAsking(false)}>${t("Cancel")}</button>
+        </div>
+      <//>`
+    }
+  `;
+}
 
 /**
  * Its place among those next to it in the sidebar.
