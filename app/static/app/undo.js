@@ -76,8 +76,14 @@ async function findLatest() {
 /** @type {(revision: number, what: string) => void} */
 export function undoRevision(revision, what) {
   const label = t("Undone: {label}", { label: what });
-  const path = /** @type {const} */ (`/changes/${revision}/undo`);
-  queue.push({ entity: "undo", method: "POST", path, undoes: revision, label, tell: "only" });
+  queue.push({
+    entity: "undo",
+    method: "POST",
+    path: `/changes/${revision}/undo`,
+    undoes: revision,
+    label,
+    tell: "only",
+  });
 }
 
 /**
