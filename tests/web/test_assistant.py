@@ -98,3 +98,32 @@ def test_a_deletion_waits_for_a_word(window: Window) -> None:
         window.shows(*left)
         assert window.kept() == left
     assert window.complaints() == []
+
+
+def test_earlier_conversations_go_on_or_are_deleted(window: Window) -> None:
+    page = window.page
+    for number, message in enumerate(("what is there?", "and what else?")):
+        say(window, message)
+        page.wait(f"{LATEST_ANSWER}.querySelectorAll('ol li').length == 2")
+        page.click("#new-talk")
+        page.wait("document.querySelectorAll('.bubble').length == 0")
+        page.click("#talks")
+        page.wait(f"document.querySelectorAll('.talks li').length == {number + 1}")
+        page.click("#talks")
+    page.click("#talks")
+    page.wait("document.querySelectorAll('.talks li').length == 2")
+    assert page.run(FAULTS) == "[]"
+    page.click(".talks li:last-child .title")
+    page.wait("document.querySelector('.bubble.user').innerText == 'what is there?'")
+    say(window, "go on")
+    page.wait("document.querySelectorAll('.bubble.assistant').length == 2")
+    page.click("#talks")
+    page.wait("document.querySelectorAll('.talks li').length == 2")  # it went on: there is no third one
+    page.click(".talks li:last-child .meta button")
+    page.click(".talks li:last-child .meta .danger")
+    page.wait("document.querySelectorAll('.talks li').length == 1")
+    page.click("#talks")
+    page.wait("document.querySelectorAll('.bubble').length == 0")
+    with window.api() as api:
+        assert [one["title"] for one in api.get("/conversations").json()] == ["and what else?"]
+    assert window.complaints() == []

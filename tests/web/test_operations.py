@@ -44,11 +44,7 @@ IN_REPLICA = [
     "get_webhook",
 ]
 OF_PROGRAMS = ["get_jwks", "health", "ready", "read_calendar", "put_task", "put_project"]
-WITHOUT_PLACE = [
-    "list_conversations",
-    "get_conversation",
-    "delete_conversation",
-]  # no page for it yet
+WITHOUT_PLACE = ["get_conversation"]  # the list has all of it
 REASONS = {*OF_ENTITIES, *IN_REPLICA, *OF_PROGRAMS, *WITHOUT_PLACE}
 
 

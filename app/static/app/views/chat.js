@@ -6,6 +6,7 @@ import { session } from "../session.js";
 import { store } from "../store.js";
 import { sayProblem } from "../problems.js";
 import { complain, show, toast } from "../ui.js";
+import { Conversations } from "./conversations.js";
 import { FieldNote, isTooLong } from "./fields.js";
 import { Icon } from "./icon.js";
 import { Markdown } from "./markdown.js";
@@ -23,6 +24,7 @@ export function Chat() {
   const [said, setSaid] = useState(talk.said);
   talk.said = said;
   const [coming, setComing] = useState(/** @type {string | null} */ (null)); // the answer so far
+  const [isListing, setListing] = useState(false); // the earlier conversations
   const end = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => end.current?.scrollIntoView({ block: "end" }), [said.length, coming]);
   useEffect(() => {
@@ -38,6 +40,7 @@ export function Chat() {
    */
   async function say(message, confirm) {
     setComing("");
+    setListing(false);
     setSaid((all) => [...all.map((one) => ({ ...one, waits: false })), { role: "user", content: message }]);
     try {
       const answer = await ask({ message, confirm, conversation_id: currentConversation() }, setComing);
@@ -64,15 +67,27 @@ export function Chat() {
   const begin = () => {
     keepConversation(null);
     setSaid([]);
+    setListing(false);
+  };
+  /** @param {number} id */
+  const open = async (id) => {
+    const messages = await readConversation(id).catch(complain);
+    if (!messages) return;
+    keepConversation(id);
+    setSaid(messages);
+    setListing(false);
+    document.querySelector(".chat input")?.focus();
   };
   const last = said.at(-1);
   return html`
     <aside class="details chat" aria-label=${t("Assistant")}>
       <header><h2>${t("Assistant")}</h2>
+        ${coming === null && html`<button class="link" id="talks" aria-pressed=${String(isListing)} onClick=${() => setListing(!isListing)}>${t("Earlier")}</button>`}
         ${said.length > 0 && coming === null && html`<button class="link" id="new-talk" onClick=${begin}>${t("New")}</button>`}
         <button class="quiet-button" aria-label=${t("Close the assistant")} onClick=${() => show({ panel: null })}><${Icon} name="close" /></button>
       </header>
-      <div class="said" role="log" aria-live="polite">
+      ${isListing && html`<div class="said"><${Conversations} onOpen=${open} onGone=${() => setSaid([])} /></div>`}
+      <div class="said" role="log" aria-live="polite" hidden=${isListing}>
         ${said.map((one, at) => html`<${Bubble} key=${at} said=${one} />`)}
         ${coming && html`<${Bubble} said=${{ role: "assistant", content: coming }} />`}
         ${coming === "" && html`<p class="quiet">${t("Thinking…")}</p>`}
