@@ -80,12 +80,12 @@ class NewTask(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True)
     tags: Annotated[list[str], msgspec.Meta(max_length=20)] = []
 
 
-FIELDS = Task.__struct_fields__
+SHOWN_FIELDS = Task.__struct_fields__
 COMPLETED_INDEX, STATUS_INDEX, DUE_INDEX, START_INDEX, VERSION_INDEX = map(
-    FIELDS.index, ("completed", "status", "due_date", "start_date", "version")
+    SHOWN_FIELDS.index, ("completed", "status", "due_date", "start_date", "version")
 )
 # After the fields: an instant in place of the day of each of the two dates, and in a list the sort key.
-DUE_AT_INDEX, START_AT_INDEX, SORT_KEY = range(len(FIELDS), len(FIELDS) + 3)
+DUE_AT_INDEX, START_AT_INDEX, SORT_KEY = range(len(SHOWN_FIELDS), len(SHOWN_FIELDS) + 3)
 decode_task = msgspec.json.Decoder(NewTask).decode
 
 
