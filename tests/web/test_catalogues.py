@@ -17,7 +17,7 @@ ENTRY = re.compile(
     r"""^  ("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[\w$]+):\s+("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'),$""", re.MULTILINE
 )
 PLACE = re.compile(r"\{\w+\}")
-# Texts that no catalogue has: names of products, an example of a URL, and an error that only the browser gets.
+# Texts that no catalogue has: names of products, an example of a URL, and errors that no person is shown.
 UNTRANSLATED = (
     "Todo",
     "https://",
@@ -25,6 +25,7 @@ UNTRANSLATED = (
     'label: "Gotify"',
     'label: "Apprise"',
     'new Error("The page is of another',
+    'new Error("no style sheet',
 )
 # Modules of errors, and what only programs meet: of tokens, versions, cursors, keys, and details in many words.
 MET = (

@@ -381,7 +381,17 @@ export const TEXTS = {
   "In a comment that is not kept here": "In einem Kommentar, der hier nicht vorliegt",
   "Search everywhere, also what is done": "Überall suchen, auch in Erledigtem",
 
+  // Deleting a project with others inside
+  "Delete the project": "Projekt löschen",
+  "There is a project inside of it. What is deleted goes to the trash with its tasks.":
+    "Darin ist ein Projekt. Was gelöscht wird, kommt mit seinen Aufgaben in den Papierkorb.",
+  "There are {count} projects inside of it. What is deleted goes to the trash with its tasks.":
+    "Darin sind {count} Projekte. Was gelöscht wird, kommt mit seinen Aufgaben in den Papierkorb.",
+  "Delete only this project": "Nur dieses Projekt löschen",
+  "Delete all of them": "Alle löschen",
+
   // Details
+  "set a due date first": "erst Fälligkeit setzen",
   Details: "Details",
   "Close the details": "Details schließen",
   Completed: "Erledigt",
@@ -631,6 +641,7 @@ export const TEXTS = {
   "{browser} on {system}": "{browser} auf {system}",
 
   // Assistant
+  Messages: "Nachrichten",
   "The answer broke off. What was done stands in the history of the tasks.":
     "Die Antwort brach ab. Was getan wurde, steht im Verlauf der Aufgaben.",
   "It was not sent.": "Wurde nicht gesendet.",
