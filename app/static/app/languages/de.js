@@ -642,6 +642,7 @@ export const TEXTS = {
 
   // Assistant
   Messages: "Nachrichten",
+  "No conversations yet.": "Noch keine Gespräche.",
   "The answer broke off. What was done stands in the history of the tasks.":
     "Die Antwort brach ab. Was getan wurde, steht im Verlauf der Aufgaben.",
   "It was not sent.": "Wurde nicht gesendet.",
