@@ -92,7 +92,7 @@ def test_a_day_is_played_by_keys_alone(window: Window) -> None:
     window.page.call("Input.insertText", text="Read the book")
     press(window, "Enter")
     has_focus(window, ".row .title", "Read the book")
-    press(window, "x")
+    press(window, "c")
     window.shows("Buy milk", "Water the plants", "Call mum")
     announces(window, "Completed “Read the book”")
     has_focus(window, ".row .title", "Water the plants")
