@@ -1,35 +1,10 @@
 // Keyboard shortcuts. The focus is the selection: j and k move through the titles of the list.
-import { t } from "./language.js";
 import { go, readPlace } from "./place.js";
 import { getTask } from "./store.js";
 import { complain, show, ui } from "./ui.js";
 import { undo } from "./undo.js";
 import { completeTask, deleteTask, moveTask } from "./writes.js";
 /** @import { Task } from "types/client" */
-
-export const KEYS = [
-  ["Ctrl + K", t("Find or do")],
-  ["n", t("New task")],
-  ["/", t("Search")],
-  ["j, k, ↓, ↑", t("Next, previous task")],
-  [t("Enter"), t("Open the details")],
-  ["e", t("Edit the title")],
-  ["c", t("Complete or reopen")],
-  ["x", t("Select")],
-  ["Shift + ↓, ↑", t("Select several")],
-  [t("Ctrl + A"), t("Select all")],
-  [".", t("Actions for what is selected")],
-  [t("Delete"), t("Move to the trash")],
-  ["Alt + ↑, ↓", t("Move up or down")],
-  [t("←, →, Page ↑, ↓"), t("In the calendar: days and months")],
-  ["], [", t("Make a subtask of the task above, or take it out")],
-  ["], [, ←, →", t("On a board: move the task, or go, to another column")],
-  ["u", t("Undo")],
-  ["g", t("Go to the lists")],
-  ["b", t("Reminders")],
-  [t("Esc"), t("Close")],
-  ["?", t("This help")],
-];
 
 export const titles = () => /** @type {HTMLElement[]} */ ([...document.querySelectorAll(".row .title")]);
 const focused = () => document.activeElement?.closest?.(".row");

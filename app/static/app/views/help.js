@@ -1,8 +1,32 @@
 import { html } from "../html.js";
-import { KEYS } from "../keyboard.js";
 import { t } from "../language.js";
 import { show } from "../ui.js";
 import { Dialog } from "./dialog.js";
+
+// What keyboard.js does.
+const KEYS = [
+  ["Ctrl + K", t("Find or do")],
+  ["n", t("New task")],
+  ["/", t("Search")],
+  ["j, k, ↓, ↑", t("Next, previous task")],
+  [t("Enter"), t("Open the details")],
+  ["e", t("Edit the title")],
+  ["c", t("Complete or reopen")],
+  ["x", t("Select")],
+  ["Shift + ↓, ↑", t("Select several")],
+  [t("Ctrl + A"), t("Select all")],
+  [".", t("Actions for what is selected")],
+  [t("Delete"), t("Move to the trash")],
+  ["Alt + ↑, ↓", t("Move up or down")],
+  [t("←, →, Page ↑, ↓"), t("In the calendar: days and months")],
+  ["], [", t("Make a subtask of the task above, or take it out")],
+  ["], [, ←, →", t("On a board: move the task, or go, to another column")],
+  ["u", t("Undo")],
+  ["g", t("Go to the lists")],
+  ["b", t("Reminders")],
+  [t("Esc"), t("Close")],
+  ["?", t("This help")],
+];
 
 export function Help() {
   const close = () => show({ panel: null });
