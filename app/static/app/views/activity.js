@@ -1,6 +1,6 @@
 // What happened, newest first, from the changes that the service keeps: one entry for each write, with its undo.
 import { sayChange } from "../change_words.js";
-import { dayOf, dueTime, sayDay } from "../dates.js";
+import { dayOf, sayDay, sayTime } from "../dates.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { t } from "../language.js";
 import { hrefTo } from "../place.js";
@@ -165,7 +165,7 @@ function Entry({ write }) {
   const isThere = changes.length === 1 && entity === "task" && confirmed("task", id);
   return html`
     <li data-revision=${revision}>
-      <time datetime=${at}>${dueTime(at)}</time>
+      <time datetime=${at}>${sayTime(at)}</time>
       <div class="words">
         <p>${isThere ? html`<a href=${hrefTo({ list: "activity", task: id })}>${label}</a>` : label}</p>
         ${through !== "api" && html`<p class="meta">${sayThrough(through)}</p>`}
