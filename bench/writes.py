@@ -128,16 +128,19 @@ async def measure(bench: Bench, rounds: int, count: int) -> Prices:
         meter = Meter(connection, await connection.fetchval("select pg_backend_pid()"), count)
         indexes = {row[0]: row[1] for row in await connection.fetch(LIST_INDEXES)}
         for _ in range(rounds):
-            await bench.tidy()
             for kind, write in kinds.items():
+                await bench.tidy()  # else each variant would meet the dead rows of those before it
                 no_role = write._replace(begin=re.sub(r"SET LOCAL ROLE \w+;", "", write.begin))
                 prices.note(kind, WHOLE_WRITE, await meter.price(write))
                 prices.note(kind, NO_WRITE, await meter.price(None, begin_write))
+                await bench.tidy()
                 prices.note(kind, "row-level security", await meter.price(no_role))
+                await bench.tidy()
                 prices.note(kind, "row in changes", await meter.price(write._replace(sql=without_log(write.sql))))
             for name, dropped in {**{name: [name] for name in indexes}, ALL_INDEXES: list(indexes)}.items():
                 await bench.run("".join(f"drop index {index};" for index in dropped))
                 for kind, write in kinds.items():
+                    await bench.tidy()
                     prices.note(kind, name, await meter.price(write))
                 await bench.run("".join(f"{indexes[index]};" for index in dropped))
     finally:

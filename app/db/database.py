@@ -52,7 +52,10 @@ class Database:
     """Hands out transactions on connections of one pool."""
 
     def __init__(self, options: ConnectOptions, *, size: int, timeout: float, role: str = SERVICE_ROLE) -> None:
-        """Opens no connection before ``open``. ``timeout`` is the longest wait for a connection, in seconds."""
+        """Opens no connection before ``open``.
+
+        ``timeout`` is the longest wait for a place of the owner, and then for a connection, in seconds.
+        """
         self.options = options
         self.role = role
         self._preamble = ""
@@ -123,8 +126,13 @@ class Database:
         waiting = self._pool.semaphore.waiting + self._lanes.waiting
         return self._size - self._pool.semaphore.free, waiting, self._size
 
-    def transaction(self, owner: str, *, read_only: bool = False, role: str | None = None) -> Session:
-        """Returns a session of ``owner``; ``async with`` commits it, or rolls it back on any exception."""
+    def transaction(
+        self, owner: str, *, read_only: bool = False, role: str | None = None, in_lane: bool = True
+    ) -> Session:
+        """Returns a session of ``owner``; ``async with`` commits it, or rolls it back on any exception.
+
+        Without ``in_lane`` it is not counted among those of the owner: for callers with a limit of their own.
+        """
         # A list reads the owner's revision and its rows: repeatable read gives both one snapshot at no cost.
         mode = " ISOLATION LEVEL REPEATABLE READ READ ONLY" if read_only else ""
         acting = f"SET LOCAL app.user_id = {quote_owner(owner)}"
@@ -133,7 +141,7 @@ class Database:
         # Through a pooler a deferred COMMIT would hold a connection of the server.
         defers_commit = read_only and not self.options.pooled
         begin = f"BEGIN{mode};{self._preamble} SET LOCAL ROLE {role or self.role}; {acting}"
-        lane = None if owner == NO_OWNER else Lane(owner, read_only)
+        lane = Lane(owner, read_only) if in_lane and owner != NO_OWNER else None
         return self._session_type(self, owner, begin, lane=lane, defers_commit=defers_commit)
 
     def auth_transaction(self) -> Session:

@@ -146,7 +146,7 @@ class Hub:
 
     async def find_position(self, owner: str, since: int | None) -> tuple[int, bool]:
         """Returns where a stream begins, and whether to replay changes. Raises ChangesGone and Unavailable."""
-        async with self._reading, self._database.transaction(owner, read_only=True) as session:
+        async with self._reading, self._database.transaction(owner, read_only=True, in_lane=False) as session:
             return await find_position(session, owner, since)
 
     async def read(self, owner: str, position: int, *, limit: int = REPLAY_PAGE_ROWS) -> ChangesRead:
@@ -155,7 +155,7 @@ class Hub:
         A position above the owner's revision begins a new epoch: the database was restored below this process.
         """
         try:
-            async with self._reading, self._database.transaction(owner, read_only=True) as session:
+            async with self._reading, self._database.transaction(owner, read_only=True, in_lane=False) as session:
                 return await list_changes(session, owner, since=position, limit=limit)
         except ChangesGone as error:
             if error.ahead:

@@ -3,9 +3,9 @@ import { isolate, quote } from "./bidi.js";
 import { isInstant, sayDay } from "./dates.js";
 import { t, tn } from "./language.js";
 import { isOpen, PRIORITY_NAMES, STATUSES } from "./statuses.js";
-import { getTask, projectName, tasks } from "./store.js";
+import { getTask, projectName, store, tasks } from "./store.js";
 import { toast } from "./ui.js";
-import { BULK_MAX, layerOf, writeTasks } from "./writes.js";
+import { BULK_MAX, completeTask, layerOf, writeTasks } from "./writes.js";
 /** @import { Layer, Priority, Task, TaskStatus } from "types/client" */
 
 /** @type {(rows: Task[]) => string} */
@@ -39,17 +39,38 @@ function findBelow(rows, fits = () => true) {
   return rows.flatMap(below).filter(({ id }) => !own.has(id));
 }
 
+/**
+ * Those that are not below another of them.
+ * @param {Task[]} rows
+ */
+function topmost(rows) {
+  const chosen = new Set(rows.map(({ id }) => id));
+  /** @type {(task: Task | undefined) => boolean} */
+  const isInside = (task) => Boolean(task && (chosen.has(task.parent_id ?? 0) || isInside(getTask(task.parent_id))));
+  return rows.filter((task) => !isInside(task));
+}
+
 /** @type {(rows: Task[], patch: Partial<Task>) => Layer[]} */
 const layersOf = (rows, patch) => rows.map(({ id }) => layerOf("task", id, { patch }));
 
-/** @param {Task[]} rows */
+/**
+ * Completes tasks by one write. Offline each series has one of its own, which names the occurrence: one that is completed
+ * elsewhere meanwhile is not completed twice.
+ * @param {Task[]} rows
+ */
 export function completeMany(rows) {
+  const alone = rows.length === 1 ? rows : store.online ? [] : rows.filter((task) => task.recurrence);
+  for (const task of alone) completeTask(task, true);
+  const others = rows.filter((task) => !alone.includes(task));
+  if (!others.length) return;
   /** @type {Partial<Task>} */
   const patch = { completed: true, status: "completed", completed_at: new Date().toISOString() };
-  const single = rows.filter((task) => !task.recurrence); // a series moves to its next date instead
-  const below = layersOf(findBelow(single, isOpen), patch);
-  const label = t("Completed {tasks}", { tasks: say(rows) });
-  writeTasks(rows, { action: "complete" }, (task) => (task.recurrence ? {} : patch), label, below);
+  const below = findBelow(
+    others.filter((task) => !task.recurrence),
+    isOpen,
+  );
+  const label = t("Completed {tasks}", { tasks: say(others) });
+  writeTasks(others, { action: "complete" }, patch, label, layersOf(below, patch));
 }
 
 /** @param {Task[]} rows */
@@ -115,6 +136,7 @@ export function setStatusOf(rows, status) {
  */
 export function moveToProject(rows, project_id) {
   const moved = rows.filter((task) => task.project_id !== project_id);
+  if (!moved.length) return toast(t("Nothing changed."));
   const below = findBelow(moved);
   const inside = new Set([...moved, ...below].map(({ id }) => id));
   const where = project_id === null ? t("Inbox") : isolate(projectName(project_id) ?? t("Project"));
@@ -128,11 +150,12 @@ export function moveToProject(rows, project_id) {
 }
 
 /**
- * Makes tasks subtasks of another, after those that it has.
- * @param {Task[]} rows
+ * Makes tasks subtasks of another, after those that it has. What is below one of them stays there.
+ * @param {Task[]} chosen
  * @param {number} parent_id
  */
-export function moveBelow(rows, parent_id) {
+export function moveBelow(chosen, parent_id) {
+  const rows = topmost(chosen);
   const parent = getTask(parent_id);
   if (!parent) return; // deleted elsewhere while the row was dragged
   const { project_id, title } = parent;

@@ -30,6 +30,7 @@ function done(op, { data, revision = 0 }) {
     forgetWrites();
     for (const { entity, id } of op.overlay ?? []) if (entity === "task") retagged.add(id);
   } else if (data?.results) {
+    if (!revision) return toast(t("Nothing changed."));
     confirmMany(op, data.results, revision);
     noteWrite(op, revision);
   } else if (op.method === "DELETE") {
@@ -53,11 +54,16 @@ function done(op, { data, revision = 0 }) {
  * @param {number} revision
  */
 function confirmMany({ overlay = [] }, results, revision) {
-  const same = new Set(results.filter(({ status }) => status === "unchanged").map(({ id }) => id));
+  const other = new Set(
+    results.filter(({ status }) => ["unchanged", "not_found"].includes(status)).map(({ id }) => id),
+  );
   for (const { entity, id, patch, remove } of overlay) {
     const row = confirmed(entity, id);
+    const { completed } = /** @type {Partial<Task>} */ (patch ?? {});
+    if (completed && row && "recurrence" in row && row.recurrence) continue; // the stream brings its next date
     if (remove) drop(entity, id);
-    else if (row && patch && !same.has(id)) put(entity, /** @type {any} */ ({ ...row, ...patch, version: revision }));
+    else if (row && patch && !other.has(id) && row.version < revision)
+      put(entity, /** @type {any} */ ({ ...row, ...patch, version: revision }));
   }
 }
 

@@ -1,5 +1,6 @@
 // What the palette finds: lists, projects, tags, views, settings, tasks and commands, the best match first.
 import { quote } from "./bidi.js";
+import { moveToDay, moveToProject } from "./bulk.js";
 import { dayIn } from "./dates.js";
 import { fold } from "./folding.js";
 import { t } from "./language.js";
@@ -188,7 +189,7 @@ function actions(task) {
   /** @type {(label: string, icon: IconName, run: () => void, isHidden?: boolean) => Entry} */
   const action = (label, icon, run, isHidden = false) => ({ key: `task ${label}`, label, about, icon, run, isHidden });
   /** @type {(label: string, due: string | null) => Entry} */
-  const due = (label, day) => action(label, "today", () => changeTask(task, { due_date: day }));
+  const due = (label, day) => action(label, "today", () => moveToDay([task], day));
   const targets = [{ id: null, name: t("Inbox") }, ...projects()].filter(({ id }) => id !== task.project_id);
   return [
     action(task.completed ? t("Reopen the task") : t("Complete the task"), "done", () => completeTask(task)),
@@ -205,7 +206,7 @@ function actions(task) {
       action(PRIORITY_WORDS[priority], "edit", () => changeTask(task, { priority }), true),
     ),
     ...targets.map(({ id, name }) =>
-      action(t("Move to {project}", { project: name }), "inbox", () => changeTask(task, { project_id: id }), true),
+      action(t("Move to {project}", { project: name }), "inbox", () => moveToProject([task], id), true),
     ),
     action(t("Duplicate the task"), "plus", () => duplicateTask(task), true),
     action(t("Move the task to the trash"), "trash", () => {

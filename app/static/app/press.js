@@ -69,6 +69,7 @@ function hold({ clientX, clientY }, act) {
       for (const name of BROWSERS_OWN) removeEventListener(name, swallow, true);
     };
     addEventListener("pointerdown", stop, { capture: true, once: true });
+    for (const name of ENDS) addEventListener(name, () => setTimeout(stop, HOLD), { once: true }); // keys click, too
   }, HOLD);
   for (const name of ENDS) addEventListener(name, give);
   addEventListener("pointermove", move);

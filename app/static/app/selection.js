@@ -10,8 +10,10 @@ import { rowsShown } from "./views/list.js";
 /** @type {{ anchor: Key, head: Key, before: Set<Key> } | null} */
 let range = null; // the one that Shift extends, and what was selected before it
 
-/** All tasks on the screen, in their order. */
-export const shownTasks = () => [...rowsShown.values()].flatMap((rows) => rows.map(({ task }) => task));
+/** All tasks on the screen, in their order; one that stands in several columns of a board once. */
+export const shownTasks = () => [
+  ...new Map([...rowsShown.values()].flatMap((rows) => rows.map(({ task }) => [keyOf(task), task]))).values(),
+];
 
 /** @param {Iterable<Key>} keys */
 function select(keys) {

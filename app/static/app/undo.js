@@ -21,8 +21,10 @@ const name = () => `todo.undone.${session.user?.id}`;
 const passed = () => JSON.parse(sessionStorage.getItem(name()) ?? "[]");
 
 /** @type {(undone: number, by: number) => void} */
-export const notePassed = (undone, by) =>
+export function notePassed(undone, by) {
+  if (undone === by) return; // nothing was changed
   sessionStorage.setItem(name(), JSON.stringify([...passed(), undone, by].slice(-PASSED_MAX)));
+}
 
 /**
  * Whether this window has undone a write, and not its undoing.
@@ -37,8 +39,13 @@ export const wasUndone = (revision) =>
  * @param {number} revision 0: the stream will name it
  */
 export function noteWrite({ key, label, entity, id }, revision) {
-  const found = revision || new Promise((resolve) => deletions.set(`${entity} ${id}`, resolve));
-  written.push({ key, label, revision: found });
+  /** @type {Written} */
+  const write = { key, label, revision };
+  if (!revision) {
+    const found = new Promise((resolve) => deletions.set(`${entity} ${id}`, resolve));
+    write.revision = found.then((named) => (write.revision = named));
+  }
+  written.push(write);
 }
 
 /** A write whose revision is unknown: no older one may be undone in its place without asking the service. */
@@ -75,6 +82,8 @@ async function findLatest() {
 
 /** @type {(revision: number, what: string) => void} */
 export function undoRevision(revision, what) {
+  const at = written.findIndex((one) => one.revision === revision);
+  if (at >= 0) written.splice(at, 1);
   const label = t("Undone: {label}", { label: what });
   queue.push({
     entity: "undo",
