@@ -57,7 +57,7 @@ def shoot(window: Window, name: str, *, width: int, height: int, dark: bool = Fa
     page.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=phone)
     scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
     page.call("Emulation.setEmulatedMedia", features=[scheme])
-    page.run("new Promise((done) => setTimeout(done, 500))")
+    page.run("(document.activeElement.blur(), new Promise((done) => setTimeout(done, 500)))")
     picture = base64.b64decode(page.call("Page.captureScreenshot", format="png")["data"])
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / f"{name}.png").write_bytes(picture)
