@@ -211,6 +211,7 @@ def choose(window: Window, **values: str) -> None:
         ("en-GB,en", "en", 1, "Tomorrow 09:00"),
         ("fr-FR,fr", "en", 1, "Tomorrow 09:00"),
         ("de-AT,en", "de", 1, "Morgen, 09:00"),
+        ("en-US@posix,C,de-AT", "de", 1, "Morgen, 09:00"),
     ],
 )
 def test_dates_follow_the_locale_of_the_browser(

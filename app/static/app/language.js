@@ -19,12 +19,19 @@ export function chooseLanguage(language) {
   else localStorage.removeItem(LANGUAGE);
 }
 
-export const usualLanguage = navigator.languages.map(primary).find((one) => one in LANGUAGES) ?? "en";
+/** The browser's locales, without those that Intl does not read, such as "C". */
+const locales = navigator.languages.filter((tag) => {
+  try {
+    return Intl.getCanonicalLocales(tag);
+  } catch {
+    return false;
+  }
+});
+export const usualLanguage = locales.map(primary).find((one) => one in LANGUAGES) ?? "en";
 export const language = chosenLanguage() in LANGUAGES ? chosenLanguage() : usualLanguage;
-const region = new Intl.Locale(navigator.language).region;
+const region = new Intl.Locale(locales[0] ?? "en").region;
 /** How dates and numbers are written: the first of the browser's locales with this language, else its region's way. */
-export const locale =
-  navigator.languages.find((one) => primary(one) === language) ?? (region ? `${language}-${region}` : language);
+export const locale = locales.find((one) => primary(one) === language) ?? (region ? `${language}-${region}` : language);
 document.documentElement.lang = language;
 document.documentElement.dir = RIGHT_TO_LEFT.includes(language) ? "rtl" : "ltr";
 
@@ -72,7 +79,7 @@ export function tn(one, many, count, values = {}) {
 }
 
 /**
- * A sentence of the service, which speaks English: by the code of an error, or by itself.
+ * A sentence of the service, which speaks English: by itself, else by the code of an error, which stands for several.
  * @type {(text: string, code?: string) => string}
  */
-export const sayService = (text, code = "") => problems[code] ?? problems[text] ?? text;
+export const sayService = (text, code = "") => problems[text] ?? problems[code] ?? text;

@@ -5,7 +5,7 @@ import { Dialog } from "./dialog.js";
 
 // What keyboard.js does.
 const KEYS = [
-  ["Ctrl + K", t("Find or do")],
+  [t("Ctrl + K"), t("Find or do")],
   ["n", t("New task")],
   ["/", t("Search")],
   ["j, k, ↓, ↑", t("Next, previous task")],
@@ -13,11 +13,11 @@ const KEYS = [
   ["e", t("Edit the title")],
   ["c", t("Complete or reopen")],
   ["x", t("Select")],
-  ["Shift + ↓, ↑", t("Select several")],
+  [t("Shift + ↓, ↑"), t("Select several")],
   [t("Ctrl + A"), t("Select all")],
   [".", t("Actions for what is selected")],
   [t("Delete"), t("Move to the trash")],
-  ["Alt + ↑, ↓", t("Move up or down")],
+  [t("Alt + ↑, ↓"), t("Move up or down")],
   [t("←, →, Page ↑, ↓"), t("In the calendar: days and months")],
   ["], [", t("Make a subtask of the task above, or take it out")],
   ["], [, ←, →", t("On a board: move the task, or go, to another column")],
