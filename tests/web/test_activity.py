@@ -30,6 +30,21 @@ def undo(window: Window, entry: str) -> None:
     window.page.wait(f"({row}.querySelector('.undo').click(), true)")
 
 
+def prune(postgres: ConnectOptions, user: str, revision: int) -> None:
+    """Keeps the changes after this revision only."""
+
+    async def delete() -> None:
+        connection = await asyncpg.connect(**postgres.arguments())
+        try:
+            await connection.execute("delete from changes where user_id = $1 and revision <= $2", user, revision)
+            await connection.execute("update users set pruned_revision = $2 where id = $1", user, revision)
+        finally:
+            await connection.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, delete()).result()
+
+
 def test_every_write_is_told_and_can_be_undone(window: Window) -> None:
     with window.api() as api:
         project = api.post("/projects", json={"name": "Home"}).json()["id"]
@@ -72,20 +87,23 @@ def test_it_pages_back_as_far_as_changes_are_kept(window: Window, postgres: Conn
         answer = api.post("/batch", json={"atomic": False, "operations": many})
         assert answer.status_code == 200, answer.text
 
-    async def prune() -> None:
-        connection = await asyncpg.connect(**postgres.arguments())
-        try:
-            await connection.execute("delete from changes where user_id = $1 and revision <= 7", user)
-            await connection.execute("update users set pruned_revision = 7 where id = $1", user)
-        finally:
-            await connection.close()
-
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, prune()).result()
+    prune(postgres, user, 7)
     window.go("#/activity")
     window.page.wait(f"{ENTRIES}.length == 54")
     window.page.wait("document.querySelector('#activity-end').innerText == 'Earlier changes are not kept.'")
     assert window.page.run(f"{ENTRIES}.at(-1)") == "Added “Task 6”"
+
+
+def test_it_begins_anew_when_what_it_goes_on_from_is_no_longer_kept(window: Window, postgres: ConnectOptions) -> None:
+    with window.api() as api:
+        user = api.post("/tasks", json={"title": "First"}).json()["user_id"]
+        window.go("#/activity")
+        shows(window, "Added “First”")
+        prune(postgres, user, 2)
+        for title in ("Second", "Third"):
+            api.post("/tasks", json={"title": title})
+    shows(window, "Added “Third”")
+    window.page.wait("document.querySelector('#activity-end').innerText == 'Earlier changes are not kept.'")
 
 
 def test_without_the_service_it_says_so(window: Window) -> None:

@@ -127,3 +127,19 @@ def test_earlier_conversations_go_on_or_are_deleted(window: Window) -> None:
     with window.api() as api:
         assert [one["title"] for one in api.get("/conversations").json()] == ["and what else?"]
     assert window.complaints() == []
+
+
+def test_without_the_service_it_says_so_and_goes_on(window: Window) -> None:
+    page = window.page
+    say(window, "what is there?")
+    page.wait(f"{LATEST_ANSWER}.querySelectorAll('ol li').length == 2")
+    set_online = (
+        "import(document.querySelector('script[type=module]').src.replace('main.js', 'store.js'))"
+        ".then(({store, redraw}) => { store.online = %s; redraw(); return true; })"
+    )
+    page.run(set_online % "false")
+    page.click("#talks")
+    page.wait("document.querySelector('.chat .said').innerText.includes('This needs the service')")
+    page.run(set_online % "true")
+    page.wait("document.querySelectorAll('.talks li').length == 1")
+    assert window.complaints() == []

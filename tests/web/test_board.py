@@ -98,6 +98,12 @@ def test_columns_by_priority_and_by_tag(window: Window, project: int) -> None:
     window.drag_to("plum", column("red"))
     shows(window, red=["kiwi", "plum"])
     assert tasks(window)["plum"]["tags"] == ["red"]
+    field = "document.querySelector('.column[data-column=big] form input')"
+    window.page.wait(f"({field}.focus(), true)")
+    window.page.call("Input.insertText", text="peach")
+    window.drag_to("kiwi", column(""))
+    shows(window, big=[])  # the column stays with what is typed in it
+    assert window.page.run(f"{field}.value") == "peach"
     assert window.complaints() == []
 
 

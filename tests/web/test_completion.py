@@ -64,6 +64,7 @@ def test_a_name_is_inserted_as_the_service_reads_it(window: Window) -> None:
     ):
         write(window, f"Thing {typed}")
         offers(window, name)
+        window.page.press("ArrowDown")
         window.page.press("Tab", **TAB)
         window.page.wait(f"{FIELD}.endsWith(' ') && document.activeElement.id == 'add'")
         window.page.call("Input.insertText", text=f"for {ids[name]}")
@@ -107,6 +108,22 @@ def test_enter_and_escape_are_the_fields_while_nothing_is_chosen(window: Window)
     window.page.wait(f"{FIELD} == ''")
     window.in_step()
     assert "Paint" in window.kept()
+
+
+def test_the_list_closes_when_the_caret_leaves_the_name(window: Window) -> None:
+    fill(window)
+    for caret in (2, 8, len("Paint #")):  # before the name, and within it
+        write(window, "Paint #hom")
+        offers(window, "Home office", "Home")
+        window.page.run(f"document.querySelector('#add').setSelectionRange({caret}, {caret})")
+        offers(window)
+        assert window.page.run("document.querySelector('#add').role") is None
+    write(window, "Paint #hom")
+    offers(window, "Home office", "Home")
+    window.page.press("Tab", **TAB)  # none is highlighted: to the next field
+    window.page.wait(f"document.activeElement.id != 'add' && {FIELD} == 'Paint #hom'")
+    offers(window)
+    assert window.complaints() == []
 
 
 def test_nothing_is_offered_while_an_input_method_composes(window: Window) -> None:

@@ -25,6 +25,10 @@ export function enterDrafts() {
   }
 }
 
+/** The rest of the names of the drafts that begin like this. @type {(start: string) => string[]} */
+export const draftsOf = (start) =>
+  [...drafts.keys()].filter((name) => name.startsWith(start)).map((name) => name.slice(start.length));
+
 /** @type {(name: string) => TypedText | undefined} */
 export const readDraft = (name) => drafts.get(name);
 

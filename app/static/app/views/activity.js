@@ -71,15 +71,15 @@ async function isKept(since) {
 }
 
 /**
- * Adds earlier writes, until there are enough for a page or none are left.
- * @param {Known} known
- * @returns {Promise<Known>}
+ * Reads a page of the writes up to a revision, or as many as are left.
+ * @param {number} through
+ * @returns {Promise<Omit<Known, "top">>}
  */
-async function addEarlier(known) {
-  const writes = [...known.writes];
-  let { bottom, isEnd } = known;
-  const wanted = writes.length + ENOUGH;
-  while (!isEnd && writes.length < wanted) {
+async function readPage(through) {
+  /** @type {Write[]} */
+  const writes = [];
+  let [bottom, isEnd] = [through, through === 0];
+  while (!isEnd && writes.length < ENOUGH) {
     let since = Math.max(0, bottom - WINDOW);
     isEnd = since === 0;
     if (!(await isKept(since))) {
@@ -89,7 +89,7 @@ async function addEarlier(known) {
     writes.push(...(await readWrites(since, bottom)));
     bottom = since;
   }
-  return { ...known, writes, bottom, isEnd };
+  return { writes, bottom, isEnd };
 }
 
 function useActivity() {
@@ -100,18 +100,26 @@ function useActivity() {
   useEffect(() => {
     if (revision === null || !online) return undefined;
     let isLeft = false;
-    const { current } = latest;
-    const read = current
-      ? readWrites(current.top, revision).then((newer) => ({
-          ...current,
-          writes: [...newer, ...current.writes.filter((one) => one.revision <= current.top)],
-          top: revision,
-        }))
-      : addEarlier({ writes: [], bottom: revision, top: revision, isEnd: false });
-    read.then(
-      (next) => !isLeft && setKnown(next),
-      () => {}, // offline, or the replica begins again
-    );
+    /** @type {(change: (all: Known | null) => Known | null) => void} */
+    const keep = (change) => void (isLeft || setKnown(change));
+    const begin = async () => {
+      keep(() => null);
+      const page = await readPage(revision);
+      keep(() => ({ ...page, top: revision }));
+    };
+    const goOn = async (/** @type {number} */ top) => {
+      const newer = await readWrites(top, revision);
+      const isOld = (/** @type {Write} */ one) => one.revision <= top;
+      keep((all) => all && { ...all, writes: [...newer, ...all.writes.filter(isOld)], top: revision });
+    };
+    const read = async () => {
+      if (!latest.current) return begin();
+      await goOn(latest.current.top).catch((error) => {
+        if (hasStatus(error, 410)) return begin(); // what is between is no longer kept
+        throw error;
+      });
+    };
+    read().catch(() => {}); // offline, or the replica begins again
     return () => void (isLeft = true);
   }, [revision, online]);
   return { known, setKnown };
@@ -124,8 +132,14 @@ export function Activity() {
   const more = () => {
     if (!known || isReading) return;
     setReading(true);
-    addEarlier(known)
-      .then(setKnown, complain)
+    readPage(known.bottom)
+      .then(
+        (page) =>
+          setKnown((all) =>
+            all?.bottom === known.bottom ? { ...all, ...page, writes: [...all.writes, ...page.writes] } : all,
+          ),
+        complain,
+      )
       .finally(() => setReading(false));
   };
   /** @type {[day: string, writes: Write[]][]} */

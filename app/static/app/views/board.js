@@ -1,10 +1,11 @@
 import { html } from "../html.js";
 import { addTag, removeTag, setPriority, setStatusOf, swapTag } from "../bulk.js";
 import { addTargets } from "../drag.js";
+import { draftsOf } from "../drafts.js";
 import { t } from "../language.js";
 import { PRIORITIES } from "../place.js";
 import { PRIORITY_NAMES, STATUSES } from "../statuses.js";
-import { getTask } from "../store.js";
+import { getTask, keyOf, projects } from "../store.js";
 import { addTask } from "../writes.js";
 import { AddLine, TITLE_MAX } from "./fields.js";
 import { List } from "./list.js";
@@ -21,7 +22,7 @@ import { List } from "./list.js";
 /** @type {TaskStatus[]} */
 const ORDER = ["pending", "in_progress", "waiting", "completed", "cancelled"];
 
-/** @type {Record<string, (rows: ListRow[]) => Column[]>} */
+/** `typed`: the keys of columns in which a new task is being typed. @type {Record<string, (rows: ListRow[], typed: string[]) => Column[]>} */
 const COLUMNS = {
   status: (rows) =>
     ORDER.map((key) => ({
@@ -37,8 +38,9 @@ const COLUMNS = {
       rows: rows.filter(({ task }) => task.priority === key),
       fields: { priority: key },
     })),
-  tag: (rows) => {
-    const names = [...new Set(rows.flatMap(({ task }) => task.tags))].sort((a, b) => a.localeCompare(b));
+  tag: (rows, typed) => {
+    const used = new Set([...rows.flatMap(({ task }) => task.tags), ...typed.filter(Boolean)]);
+    const names = [...used].sort((a, b) => a.localeCompare(b));
     const tagged = names.map((key) => ({
       key,
       title: `@${key}`,
@@ -116,24 +118,25 @@ export function stepAcross(row, by) {
 export function Board({ rows, place, by: wanted }) {
   const by = wanted in COLUMNS ? wanted : "status";
   const cards = rows.map(({ task }) => ({ task, depth: 0 }));
-  const columns = COLUMNS[by](cards);
+  const project = projects().find(({ id }) => id === Number(place.id));
+  const drafts = `board:${project ? keyOf(project) : place.id}:${by}:`;
+  const columns = COLUMNS[by](cards, draftsOf(drafts));
   return html`
     <div class="board" data-by=${by} role="group" aria-label=${t("Board")}>
-      ${columns.map((column, at) => html`<${Lane} key=${`${by} ${column.key}`} column=${column} at=${at} by=${by} place=${place} />`)}
+      ${columns.map((column, at) => html`<${Lane} key=${`${by} ${column.key}`} column=${column} at=${at} place=${place} draft=${`${drafts}${column.key}`} />`)}
     </div>
   `;
 }
 
-/** @param {{ column: Column, at: number, by: string, place: Place }} props */
-function Lane({ column: { key, title, rows, fields }, at, by, place }) {
-  const name = `board:${place.id}:${by}:${key}`;
+/** @param {{ column: Column, at: number, place: Place, draft: string }} props */
+function Lane({ column: { key, title, rows, fields }, at, place, draft }) {
   const add = (/** @type {string} */ text) =>
-    addTask({ title: text, project_id: Number(place.id), ...fields }, { name, text });
+    addTask({ title: text, project_id: Number(place.id), ...fields }, { name: draft, text });
   return html`
     <section class="column" data-column=${key} aria-labelledby=${`column-${at}`}>
       <h2 id=${`column-${at}`}><bdi>${title}</bdi> <span class="count">${rows.length}</span></h2>
       <${List} id=${`list-${at}`} rows=${rows} place=${place} label=${title} flat />
-      ${fields && html`<${AddLine} draft=${name} id=${`add-${at}`} label=${t("New task in {column}", { column: title })} placeholder=${t("Add a task")} max=${TITLE_MAX} onAdd=${add} />`}
+      ${fields && html`<${AddLine} draft=${draft} id=${`add-${at}`} label=${t("New task in {column}", { column: title })} placeholder=${t("Add a task")} max=${TITLE_MAX} onAdd=${add} />`}
     </section>
   `;
 }

@@ -1,4 +1,5 @@
 import { html, useEffect, useRef, useState } from "../html.js";
+import { hasStatus } from "../api.js";
 import { ask, currentConversation, keepConversation, readConversation } from "../assistant.js";
 import { dropDraft, restoreDraft, useDraft, writeDraft } from "../drafts.js";
 import { t } from "../language.js";
@@ -27,10 +28,15 @@ export function Chat() {
   const [isListing, setListing] = useState(false); // the earlier conversations
   const end = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => end.current?.scrollIntoView({ block: "end" }), [said.length, coming]);
+  const { online } = store;
   useEffect(() => {
     const id = currentConversation();
-    if (id && !talk.said.length) readConversation(id).then(setSaid, () => keepConversation(null)); // deleted elsewhere
-  }, []);
+    if (!id || !online || talk.said.length) return;
+    readConversation(id).then(
+      (messages) => currentConversation() === id && setSaid((all) => (all.length ? all : messages)),
+      (error) => hasStatus(error, 404) && keepConversation(null), // deleted elsewhere
+    );
+  }, [online]);
 
   const typed = useDraft("chat");
   const text = typed?.text ?? "";

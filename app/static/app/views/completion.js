@@ -71,6 +71,8 @@ function fitting({ mark, typed }) {
 export function Completion({ field: id }) {
   const [fragment, setFragment] = useState(/** @type {Fragment | null} */ (null));
   const [at, setAt] = useState(-1); // none: Enter is the field's
+  const shown = useRef(fragment);
+  shown.current = fragment;
   const dismissed = useRef(-1); // where the name begins that Escape has closed the list for
   const names = fragment ? fitting(fragment) : [];
   const list = `${id}-completion`;
@@ -93,8 +95,7 @@ export function Completion({ field: id }) {
     else if (event.key === "Escape") {
       dismissed.current = fragment?.start ?? -1;
       setFragment(null);
-    } else if ((event.key === "Enter" && at >= 0) || (event.key === "Tab" && !event.shiftKey))
-      choose(names[Math.max(at, 0)].name);
+    } else if (names[at] && (event.key === "Enter" || (event.key === "Tab" && !event.shiftKey))) choose(names[at].name);
     else return;
     event.preventDefault();
   };
@@ -102,13 +103,19 @@ export function Completion({ field: id }) {
   useEffect(() => {
     const field = /** @type {HTMLInputElement} */ (document.getElementById(id));
     let isComposing = false;
+    const find = () => {
+      const caret = field.selectionStart ?? 0;
+      const isAtCaret = document.activeElement === field && caret === field.selectionEnd && !isComposing;
+      return isAtCaret && !/^\S/.test(field.value.slice(caret)) ? fragmentOf(field.value.slice(0, caret)) : null;
+    };
     const look = () => {
-      const caret = field.selectionStart;
-      const isHere = document.activeElement === field && caret === field.selectionEnd && !isComposing;
-      const next = isHere ? fragmentOf(field.value.slice(0, caret ?? 0)) : null;
+      const next = find();
       if (next?.start !== dismissed.current) dismissed.current = -1;
       setFragment(dismissed.current < 0 ? next : null);
       setAt(-1);
+    };
+    const move = () => {
+      if (shown.current && JSON.stringify(find()) !== JSON.stringify(shown.current)) look();
     };
     const compose = (/** @type {Event} */ event) => {
       isComposing = event.type === "compositionstart";
@@ -124,23 +131,24 @@ export function Completion({ field: id }) {
       ["compositionend", compose],
     ];
     for (const [name, listener] of listeners) field.addEventListener(name, listener);
+    document.addEventListener("selectionchange", move);
     look();
     return () => {
+      document.removeEventListener("selectionchange", move);
       for (const [name, listener] of listeners) field.removeEventListener(name, listener);
     };
   }, [id]);
 
   useLayoutEffect(() => {
+    if (!names.length) return undefined;
     const field = /** @type {HTMLElement} */ (document.getElementById(id));
-    const active = at < 0 ? null : `${list}-${at}`;
-    /** @type {Record<string, string | null>} */
-    const state = names.length
-      ? { role: "combobox", "aria-expanded": "true", "aria-autocomplete": "list", "aria-controls": list }
-      : { role: null, "aria-expanded": null, "aria-autocomplete": null, "aria-controls": null };
-    for (const [name, value] of Object.entries({ ...state, "aria-activedescendant": active })) {
-      if (value === null) field.removeAttribute(name);
-      else field.setAttribute(name, value);
-    }
+    /** @type {Record<string, string>} */
+    const state = { role: "combobox", "aria-expanded": "true", "aria-autocomplete": "list", "aria-controls": list };
+    if (at >= 0) state["aria-activedescendant"] = `${list}-${at}`;
+    for (const [name, value] of Object.entries(state)) field.setAttribute(name, value);
+    return () => {
+      for (const name of Object.keys(state)) field.removeAttribute(name);
+    };
   });
 
   if (!fragment || !names.length) return null;

@@ -4,6 +4,7 @@ import { sayInstant } from "../dates.js";
 import { html, useEffect, useState } from "../html.js";
 import { t } from "../language.js";
 import { call } from "../session.js";
+import { store } from "../store.js";
 import { complain } from "../ui.js";
 import { Sure } from "./tools.js";
 /** @typedef {{ id: number, title: string, created_at: string }} Conversation */
@@ -20,7 +21,10 @@ export function Conversations({ onOpen, onGone }) {
     setRows((all) => [...(before ? (all ?? []) : []), ...data]);
     setEnd(data.length < PAGE);
   };
-  useEffect(() => void read().catch(complain), []);
+  const isWanted = store.online && !rows;
+  useEffect(() => {
+    if (isWanted) read().catch(complain);
+  }, [isWanted]);
   const remove = async (/** @type {number} */ id) => {
     await call("DELETE", `/conversations/${id}`);
     setRows((all) => all?.filter((one) => one.id !== id) ?? null);
@@ -28,6 +32,8 @@ export function Conversations({ onOpen, onGone }) {
     keepConversation(null);
     onGone();
   };
+  if (!rows && !store.online)
+    return html`<p class="quiet">${t("This needs the service, which cannot be reached.")}</p>`;
   if (!rows) return html`<p class="quiet">${t("One moment…")}</p>`;
   return html`
     ${!rows.length && html`<p class="quiet">${t("No conversations yet.")}</p>`}

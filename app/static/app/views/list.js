@@ -123,7 +123,7 @@ const Heading = ({ text, day, overdue }) => html`
  */
 export function List({ rows, place, id = "list", label = t("Tasks"), flat = false }) {
   rowsShown.set(id, rows);
-  useEffect(() => () => void rowsShown.delete(id), [id]);
+  useEffect(() => () => void (rowsShown.get(id) === rows && rowsShown.delete(id)), [id, rows]);
   const { list, parts } = useWindow(rows.map(({ task }) => task.id));
   const names = new Map(projects().map((project) => [project.id, project]));
   const [children, colors, day] = [steps(), tagColors(), today()];
