@@ -197,6 +197,7 @@ export const TEXTS = {
   "{count} tasks": "{count} Aufgaben",
   "{shown} of {count} task": "{shown} von {count} Aufgabe",
   "{shown} of {count} tasks": "{shown} von {count} Aufgaben",
+  "Nothing changed.": "Nichts geändert.",
   "Nothing is due. Enjoy the day.": "Nichts ist fällig. Schönen Tag!",
   "Nothing done yet.": "Noch nichts erledigt.",
   "All clear. Add something above.": "Alles erledigt. Füge oben etwas hinzu.",
