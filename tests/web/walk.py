@@ -42,6 +42,10 @@ def focus(selector: str) -> Step:
     return lambda window: window.page.wait(f"(document.querySelector({json.dumps(selector)}).focus(), true)")
 
 
+def await_service(window: Window) -> None:
+    window.page.wait("document.querySelector('#state').textContent.includes('Synced')")
+
+
 def await_reminder(window: Window) -> None:
     window.page.shows("#bell .badge")
 
@@ -81,7 +85,8 @@ STATES = (
     State("calendar: a day", "#/calendar/2026-01-05", ".chip"),
     State("activity", "#/activity", ".activity li"),
     State("palette", ALL_TASKS, "#palette-list li", (click("#find"), enter("#palette", "a"))),
-    State("selection", ALL_TASKS, "[role=menu]", (click("#select"), click("#select-all"), click("#bulk-date"))),
+    State("selection", ALL_TASKS, "[role=menu]",
+          (await_service, click("#select"), click("#select-all"), click("#bulk-date"))),
     State("completion", ALL_TASKS, ".completion li", (enter("#add", "Buy milk #"),)),
     State("hits", "#/all?search=the&status=all", ".row mark"),
     State("inbox", "#/inbox", ".row"),
