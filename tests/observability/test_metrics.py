@@ -136,7 +136,7 @@ async def test_a_reused_refresh_token_is_counted(http: httpx.AsyncClient, watche
 
 async def test_the_pool_reports_waiting_transactions(app: FastAPI) -> None:
     database = app.state.database
-    sessions = [database.transaction("metrics") for _ in range(7)]
+    sessions = [database.transaction(f"metrics-{number}") for number in range(7)]
 
     async def hold(session: Any) -> None:
         await session.exec(text("select pg_sleep(0.5)"))
