@@ -35,6 +35,7 @@ recorded = Recorded()
 # files that compute.
 FIRST = [
     "tests/sync/test_explore.py",
+    "tests/web/test_accessibility.py",
     "tests/faults/test_worst_values.py",
     "tests/http/test_protocol.py",
     "tests/live/test_event_stream.py",
