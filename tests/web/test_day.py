@@ -57,7 +57,7 @@ def test_a_day(window: Window, phone: Window) -> None:
     phone.complete(REPORT)
     phone.reload()
     phone.page.wait(SAYS_OFFLINE)
-    phone.shows(RENT, CALL)
+    phone.shows(RENT, f"{CALL} today")  # the service will read it
     looks_right(phone)
 
     window.edit(RENT, NEW_RENT)  # while the phone is away

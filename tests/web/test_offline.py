@@ -22,7 +22,7 @@ CONTENT = """new Promise((done, fail) => {
         reading.onsuccess = () => (opening.result.close(), done(JSON.stringify(reading.result)));
     };
 })"""
-SAYS_OFFLINE = "document.querySelector('#state').innerText.includes('Offline')"
+SAYS_OFFLINE = "document.querySelector('#state').textContent.includes('Offline')"
 
 
 def stored(window: Window, name: str) -> list[Any]:

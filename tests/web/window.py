@@ -71,7 +71,7 @@ class Window:
         self.page.shows("input[name=password]")
 
     def in_step(self) -> None:
-        self.page.wait("document.querySelector('#state').innerText.trim() == 'Synced'")
+        self.page.wait("document.querySelector('#state').textContent.trim() == 'Synced'")
 
     def go(self, place: str) -> None:
         self.page.run(f"location.hash = {json.dumps(place)}")
