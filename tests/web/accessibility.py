@@ -97,7 +97,8 @@ BORDERS = """
 # WCAG 2.4.7, 2.4.11, 1.4.11: what has the focus is marked at 3:1, and nothing lies above it.
 FOCUS = """
     const before = document.activeElement;
-    const lineOf = (element) => (element.matches(".quick-add input") ? element.closest(".line") : element);
+    const isOfLine = (element) => element.matches(":is(.quick-add, .palette) input");
+    const lineOf = (element) => (isOfLine(element) ? element.closest(".line") : element);
     const looksOf = (element) => {
         const { outlineStyle, outlineWidth, outlineColor, outlineOffset } = getComputedStyle(lineOf(element));
         return { outlineStyle, outlineWidth, outlineColor, outlineOffset };
