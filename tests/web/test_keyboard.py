@@ -49,13 +49,14 @@ def test_tab_reaches_everything_in_the_order_of_the_page_and_is_never_caught(win
     with window.api() as api:
         task = api.get("/tasks").json()[0]["id"]
     window.reload(place.format(task=task))
-    window.page.wait(
-        "document.querySelector('main h1') && !document.querySelector('.empty')?.innerText.includes('moment')"
-    )
     shown = {"task=": "#notes", "settings": "#zone-form", "channels": "#add-ntfy", "trash": ".empty"}
     for part, selector in shown.items():
         if part in place:
             window.page.shows(selector)
+    window.page.wait(
+        "document.querySelector('main h1') && !document.querySelector('.empty')?.innerText.includes('moment')"
+    )
+    window.in_step()
     count = window.page.run(f"({FOCUSED}.blur(), {STOPS})")
     assert count > 10
     window.page.run("document.querySelector('.skip').focus()")
