@@ -6,7 +6,7 @@ import { followFocus, keepPlace } from "./focus.js";
 import { html, render } from "./html.js";
 import { listen } from "./keyboard.js";
 import { t } from "./language.js";
-import { go } from "./place.js";
+import { go, readPlace } from "./place.js";
 import { queue } from "./queue.js";
 import { keepOnly, loadReplica } from "./replica.js";
 import { comeBack, noteEnd, onSession, session } from "./session.js";
@@ -66,7 +66,13 @@ addEventListener("beforeunload", (event) => {
   if (storage.trouble === "lost" && queue.size) event.preventDefault();
 });
 onSession(enter);
-addEventListener("hashchange", () => show({ editing: null, sidebar: false }));
+let here = readPlace();
+addEventListener("hashchange", () => {
+  const { list, id } = here;
+  here = readPlace();
+  const isOther = list !== here.list || id !== here.id;
+  show({ editing: null, sidebar: false, ...(isOther ? { selected: null } : {}) });
+});
 addEventListener("online", () => queue.send());
 addEventListener("storage", (event) => {
   if (event.key !== "todo.user" || JSON.parse(event.newValue ?? "null")?.id === current) return;

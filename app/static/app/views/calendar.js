@@ -133,7 +133,7 @@ export function Calendar({ place: given }) {
       <${QuickAdd} place=${place} />
       ${rows.length ? html`<${List} rows=${rows} place=${place} />` : html`<p class="empty">${t("Nothing is due on this day.")}</p>`}
     </section>
-    ${ui.selected && html`<${SelectionBar} place=${place} />`}
+    ${ui.selected && html`<${SelectionBar} />`}
   `;
 }
 

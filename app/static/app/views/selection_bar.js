@@ -21,7 +21,7 @@ import { show, ui } from "../ui.js";
 import { BULK_MAX } from "../writes.js";
 import { inset } from "./fields.js";
 import { Menu } from "./menu.js";
-/** @import { On, Place, Sending, Task, TaskStatus } from "types/client" */
+/** @import { On, Sending, Task, TaskStatus } from "types/client" */
 
 /** The next Monday. */
 function nextWeek() {
@@ -29,18 +29,14 @@ function nextWeek() {
   return dayIn(days);
 }
 
-/**
- * What can be done with the selected tasks, each by one write.
- * @param {{ place: Place }} props
- */
-export function SelectionBar({ place }) {
+/** What can be done with the selected tasks, each by one write. */
+export function SelectionBar() {
   const chosen = shownTasks().filter((task) => ui.selected?.has(keyOf(task)));
   const [asking, setAsking] = useState(/** @type {"date" | "tag" | null} */ (null));
   const gone = ui.selected !== null && chosen.length < ui.selected.size;
   useEffect(() => {
     if (gone) show({ selected: chosen.length ? new Set(chosen.map(keyOf)) : null });
   });
-  useEffect(() => endSelection, [place.list, place.id]); // of another list
   const isMany = chosen.length > BULK_MAX;
   const none = chosen.length === 0 || isMany;
   /** @type {(act: (rows: Task[]) => void) => void} */

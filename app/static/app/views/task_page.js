@@ -83,7 +83,7 @@ export function TaskPage({ place }) {
     ${by ? html`<${Board} rows=${rows} place=${place} by=${by} />` : rows.length ? html`<${List} rows=${rows} place=${place} />` : html`<p class="empty">${empty(place)}</p>`}
     ${done.more && html`<button class="more" onClick=${done.more}>${t("Earlier")}</button>`}
     ${place.search.trim() && (place.list !== "all" || statusOf(place) !== "all") && html`<button class="more" id="everywhere" onClick=${() => go({ list: "all", id: "", status: "all" })}>${t("Search everywhere, also what is done")}</button>`}
-    ${ui.selected && html`<${SelectionBar} place=${place} />`}
+    ${ui.selected && html`<${SelectionBar} />`}
   `;
 }
 
