@@ -3,9 +3,9 @@ import { isolate, quote } from "./bidi.js";
 import { isInstant, sayDay } from "./dates.js";
 import { t, tn } from "./language.js";
 import { isOpen, PRIORITY_NAMES, STATUSES } from "./statuses.js";
-import { getTask, projectName, store, tasks } from "./store.js";
+import { getTask, projectName, store } from "./store.js";
 import { toast } from "./ui.js";
-import { BULK_MAX, completeTask, layerOf, writeTasks } from "./writes.js";
+import { BULK_MAX, completeTask, findBelow, layerOf, writeTasks } from "./writes.js";
 /** @import { Layer, Priority, Task, TaskStatus } from "types/client" */
 
 /** @type {(rows: Task[]) => string} */
@@ -19,24 +19,6 @@ export function canWrite(rows) {
   const count = rows.length;
   if (count > BULK_MAX) toast(t("At most {max} tasks can be changed at once.", { max: BULK_MAX }), { failed: true });
   return count > 0 && count <= BULK_MAX;
-}
-
-/**
- * All tasks below these, at any depth.
- * @param {Task[]} rows
- * @param {(task: Task) => boolean} fits
- */
-function findBelow(rows, fits = () => true) {
-  /** @type {Map<number, Task[]>} */
-  const inside = new Map();
-  for (const task of tasks().values()) {
-    if (task.parent_id !== null && fits(task))
-      inside.set(task.parent_id, [...(inside.get(task.parent_id) ?? []), task]);
-  }
-  /** @type {(task: Task) => Task[]} */
-  const below = ({ id }) => (inside.get(id) ?? []).flatMap((task) => [task, ...below(task)]);
-  const own = new Set(rows.map(({ id }) => id));
-  return rows.flatMap(below).filter(({ id }) => !own.has(id));
 }
 
 /**

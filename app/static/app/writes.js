@@ -166,7 +166,7 @@ export function completeTask(task, completed = !task.completed) {
     : { completed, status: "pending", completed_at: null };
   const title = quote(task.title);
   const label = completed ? t("Completed {title}", { title }) : t("Reopened {title}", { title });
-  const below = completed && !task.recurrence ? openBelow(task.id) : []; // the service completes its open subtasks
+  const below = completed && !task.recurrence ? findBelow([task], isOpen) : []; // the service completes its open subtasks
   const overlay = below.map((child) => layerOf("task", child.id, { patch }));
   write(
     "task",
@@ -193,7 +193,7 @@ export function completeTask(task, completed = !task.completed) {
 export function setStatus(task, status) {
   if (status === "completed") return completeTask(task, true);
   const patch = { status, completed: false, completed_at: null };
-  const below = status === "cancelled" ? openBelow(task.id) : [];
+  const below = status === "cancelled" ? findBelow([task], isOpen) : [];
   write(
     "task",
     task,
@@ -210,10 +210,22 @@ export function setStatus(task, status) {
   );
 }
 
-/** @type {(id: number) => Task[]} */
-function openBelow(id) {
-  const direct = [...tasks().values()].filter((task) => task.parent_id === id && isOpen(task));
-  return direct.flatMap((task) => [task, ...openBelow(task.id)]);
+/**
+ * All tasks below these, at any depth.
+ * @param {Task[]} rows
+ * @param {(task: Task) => boolean} fits
+ */
+export function findBelow(rows, fits = () => true) {
+  /** @type {Map<number, Task[]>} */
+  const inside = new Map();
+  for (const task of tasks().values()) {
+    if (task.parent_id !== null && fits(task))
+      inside.set(task.parent_id, [...(inside.get(task.parent_id) ?? []), task]);
+  }
+  /** @type {(task: Task) => Task[]} */
+  const below = ({ id }) => (inside.get(id) ?? []).flatMap((task) => [task, ...below(task)]);
+  const own = new Set(rows.map(({ id }) => id));
+  return rows.flatMap(below).filter(({ id }) => !own.has(id));
 }
 
 /** @param {Task} task */
@@ -245,14 +257,8 @@ export function snoozeTask(task, until) {
 
 /** @param {Task} task */
 export function deleteTask(task) {
-  const gone = allBelow(task.id).map(({ id }) => layerOf("task", id, { remove: true }));
+  const gone = findBelow([task]).map(({ id }) => layerOf("task", id, { remove: true }));
   remove("task", "/tasks/{id}", task, t("Moved {title} to the trash", { title: quote(task.title) }), gone);
-}
-
-/** @type {(id: number) => Task[]} */
-function allBelow(id) {
-  const direct = [...tasks().values()].filter((task) => task.parent_id === id);
-  return direct.flatMap((task) => [task, ...allBelow(task.id)]);
 }
 
 /**

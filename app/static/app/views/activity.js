@@ -8,11 +8,11 @@ import { hasStatus } from "../api.js";
 import { queue } from "../queue.js";
 import { call } from "../session.js";
 import { confirmed, isHeld, store } from "../store.js";
-import { complain, show } from "../ui.js";
+import { complain } from "../ui.js";
 import { undoRevision, wasUndone } from "../undo.js";
 import { HIDDEN, sayField, sayThrough, sayValue } from "../values.js";
 import { Bell } from "./bell_button.js";
-import { Icon } from "./icon.js";
+import { ListsButton } from "./sidebar.js";
 /** @import { Change, HistoryEntry, On } from "types/client" */
 
 /** @typedef {{ revision: number, at: string, through: string, changes: Change[] }} Write */
@@ -151,7 +151,7 @@ export function Activity() {
   }
   return html`
     <header class="head">
-      <button class="quiet-button menu" aria-label=${t("Lists")} onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>
+      <${ListsButton} />
       <h1>${t("Activity")}</h1>
       <${Bell} />
     </header>

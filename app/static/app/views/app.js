@@ -4,10 +4,9 @@ import { t } from "../language.js";
 import { go, hrefTo, isKnown, readPlace } from "../place.js";
 import { session } from "../session.js";
 import { confirmed, getTask, keyOf, redraw, store } from "../store.js";
-import { show, toast, ui } from "../ui.js";
+import { toast, ui } from "../ui.js";
 import { HEAD_START, later } from "./later.js";
-import { Icon } from "./icon.js";
-import { Sidebar } from "./sidebar.js";
+import { ListsButton, Sidebar } from "./sidebar.js";
 import { TaskPage } from "./task_page.js";
 import { Toasts } from "./toast.js";
 /** @import { Place } from "types/client" */
@@ -51,7 +50,7 @@ function Unknown({ place }) {
   useEffect(() => void (document.title = `${t("Not found")} · Todo`), []);
   return html`
     <header class="head">
-      <button class="quiet-button menu" aria-label=${t("Lists")} onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>
+      <${ListsButton} />
       <h1>${t("Not found")}</h1>
     </header>
     <p class="empty">${place.list === "project" ? t("This project does not exist, or not any more.") : t("There is no such page.")} <a class="link" href=${hrefTo({ list: "all" })}>${t("All tasks")}</a></p>

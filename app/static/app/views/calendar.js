@@ -6,13 +6,13 @@ import { go, hrefTo } from "../place.js";
 import { press } from "../press.js";
 import { isOpen } from "../statuses.js";
 import { derived, keyOf, projects, tasks } from "../store.js";
-import { show, ui } from "../ui.js";
+import { ui } from "../ui.js";
 import { Bell } from "./bell_button.js";
 import { Icon } from "./icon.js";
 import { later } from "./later.js";
 import { List } from "./list.js";
 import { QuickAdd } from "./quick_add.js";
-import { Dot } from "./sidebar.js";
+import { Dot, ListsButton } from "./sidebar.js";
 import { rowsOf } from "./task_page.js";
 /** @import { On, Place, Project, Task } from "types/client" */
 
@@ -118,7 +118,7 @@ export function Calendar({ place: given }) {
   };
   return html`
     <header class="head calendar-head">
-      <button class="quiet-button menu" aria-label=${t("Lists")} onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>
+      <${ListsButton} />
       <h1>${title}</h1>
       <div class="steps">
         <button class="secondary" id="this-month" onClick=${() => choose(today())}>${t("Today")}</button>

@@ -5,14 +5,14 @@ import { sayProblem } from "../problems.js";
 import { browserChannel, pushRefusal } from "../push.js";
 import { call, forgetPassword, session } from "../session.js";
 import { channels, store } from "../store.js";
-import { announce, complain, show, toast } from "../ui.js";
+import { announce, complain, toast } from "../ui.js";
 import { changeChannel, deleteChannel } from "../writes.js";
 import { Bell } from "./bell_button.js";
 import { ChannelForm } from "./channel_form.js";
-import { Icon } from "./icon.js";
 import { allow } from "./push_offer.js";
 import { SettingsTabs } from "./settings/tabs.js";
 import { Sure } from "./tools.js";
+import { ListsButton } from "./sidebar.js";
 /** @import { Channel, ChannelDelivery, ChannelKind } from "types/client" */
 
 const REFRESH_DELAY = 10_000; // milliseconds: results of deliveries are not in the stream
@@ -34,7 +34,7 @@ export function Channels() {
   };
   return html`
     <header class="head">
-      <button class="quiet-button menu" aria-label=${t("Lists")} onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>
+      <${ListsButton} />
       <h1>${t("Channels")}</h1>
       <${Bell} />
     </header>

@@ -67,6 +67,10 @@ const Item = ({ place, list, id = "", icon, color, label, count, level = 0 }) =>
 export const Dot = ({ color }) =>
   html`<svg class="dot" viewBox="0 0 10 10" aria-hidden="true"><circle cx="5" cy="5" r="4" fill=${color ?? "currentColor"} /></svg>`;
 
+/** Opens the lists where they are closed: on a phone. */
+export const ListsButton = () =>
+  html`<button class="quiet-button menu" aria-label=${t("Lists")} onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>`;
+
 /** @param {{ place: Place }} props */
 export function Sidebar({ place }) {
   const count = counts();

@@ -14,6 +14,7 @@ import { Icon } from "./icon.js";
 import { QuickAdd } from "./quick_add.js";
 import { later } from "./later.js";
 import { List } from "./list.js";
+import { ListsButton } from "./sidebar.js";
 /** @import { Choosing, ListRow, Place, Priority, TaskFilter, Typing } from "types/client" */
 
 const Board = later(() => import("./board.js"), "Board");
@@ -70,7 +71,7 @@ export function TaskPage({ place }) {
   useEffect(() => void (document.title = `${title} · Todo`), [title]);
   return html`
     <header class="head">
-      <button class="quiet-button menu" aria-label=${t("Lists")} onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>
+      <${ListsButton} />
       <h1 dir="auto">${title}</h1>
       <p class="tally">${tally(rows, done.total)}</p>
       ${place.list === "project" && html`<${ProjectTools} key=${place.id} id=${Number(place.id)} />`}

@@ -5,10 +5,10 @@ import { queue } from "../queue.js";
 import { call } from "../session.js";
 import { projectName, store } from "../store.js";
 import { tasksOf } from "../sync.js";
-import { complain, show } from "../ui.js";
+import { complain } from "../ui.js";
 import { emptyTrash, restoreTask } from "../writes.js";
 import { Bell } from "./bell_button.js";
-import { Icon } from "./icon.js";
+import { ListsButton } from "./sidebar.js";
 /** @import { TrashedTask } from "types/client" */
 
 const TRASH_PAGE = 1000;
@@ -43,7 +43,7 @@ export function Trash() {
   useEffect(() => void (document.title = `${t("Trash")} · Todo`), []);
   return html`
     <header class="head">
-      <button class="quiet-button menu" aria-label=${t("Lists")} onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>
+      <${ListsButton} />
       <h1>${t("Trash")}</h1>
       ${rows && html`<p class="tally">${total > rows.length ? tn("{shown} of {count} task", "{shown} of {count} tasks", total, { shown: rows.length }) : sayTasks(total)}</p>`}
       ${

@@ -1,14 +1,13 @@
 import { html, useEffect } from "../../html.js";
 import { Bell } from "../bell_button.js";
-import { Icon } from "../icon.js";
 import { t } from "../../language.js";
-import { show } from "../../ui.js";
 import { Account } from "./account.js";
 import { Connections } from "./connections.js";
 import { Data } from "./data.js";
 import { Display } from "./display.js";
 import { Security } from "./security.js";
 import { SettingsTabs } from "./tabs.js";
+import { ListsButton } from "../sidebar.js";
 
 /** @type {Record<string, [title: string, part: () => unknown]>} */
 const PARTS = {
@@ -29,7 +28,7 @@ export function Settings({ part }) {
   useEffect(() => void (document.title = `${title} · ${t("Settings")} · Todo`), [title]);
   return html`
     <header class="head">
-      <button class="quiet-button menu" aria-label=${t("Lists")} onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>
+      <${ListsButton} />
       <h1>${t("Settings")}</h1>
       <${Bell} />
     </header>
