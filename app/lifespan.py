@@ -19,10 +19,10 @@ from app.auth.signing_keys import load_secret
 from app.auth.token_verifier import TokenVerifier
 from app.config import Settings
 from app.db import migrations
+from app.db.citus.distribution import require_distribution
 from app.db.connect import database_options, direct_options
 from app.db.connection_options import ConnectOptions
 from app.db.database import Database
-from app.db.distribution import require_distribution
 from app.db.epoch import ensure_epoch
 from app.db.notifications import SERVER_PROGRAM, WORKER_PROGRAM, WORKING_SERVER_PROGRAM, ChangeNotifications
 from app.errors import AppError

@@ -7,16 +7,15 @@ databases of its own, on all of them.
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from urllib.parse import urlsplit
 
 import asyncpg
 
 from app.config import Settings
 from app.db import migrations
+from app.db.citus.distribution import distribute_tables
+from app.db.citus.session import DISTRIBUTED_SETTINGS
 from app.db.connection_options import ConnectOptions, connect_options
-from app.db.distributed import DISTRIBUTED_SETTINGS
-from app.db.distribution import distribute_tables
 from app.services.changes.entities import DISTRIBUTED_TABLES
 
 CITUS_URL = os.environ.get("CITUS_URL", "")
@@ -80,7 +79,7 @@ async def _create_distributed(name: str) -> ConnectOptions:
     await run_everywhere("create extension citus", database=name)
     (host, port), *workers = await list_servers()
     options = connect_options(url_at(host, port, name), Settings(_env_file=None))
-    options = replace(options, server_settings=options.server_settings | DISTRIBUTED_SETTINGS)
+    options = options.with_settings(DISTRIBUTED_SETTINGS)
     connection = await asyncpg.connect(**options.arguments())
     try:
         await connection.execute("select citus_set_coordinator_host($1, $2)", host, port)

@@ -13,9 +13,9 @@ from typing import Any
 
 import asyncpg
 
+from app.db.citus.session import MOMENT_PARAMETERS
 from app.db.compiled import CompiledStatement, StatementSequence
 from app.db.connection_options import ConnectOptions
-from app.db.distributed import MOMENT_PARAMETERS
 from app.db.joined_changes import JoinedWrite
 
 TOKEN = re.compile(r"\{|\}|\(|\)|\[[^\]]*\]|:[a-zA-Z_]\w*|(?:\\.|[^\s(){}\\])+")

@@ -17,8 +17,8 @@ def distribute(
     To be run again after a migration that adds a table, and after servers were added.
     """
     from app.db import migrations
+    from app.db.citus.distribution import distribute_tables, plan_distribution
     from app.db.connect import database_options, direct_options
-    from app.db.distribution import distribute_tables, plan_distribution
     from app.services.changes.entities import DISTRIBUTED_TABLES
 
     settings = read_settings()

@@ -2,7 +2,8 @@
 
 import re
 import ssl
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -50,6 +51,10 @@ class ConnectOptions:
     connect_timeout: float
     command_timeout: float
     server_settings: dict[str, str] = field(default_factory=lambda: dict(SERVER_SETTINGS))
+
+    def with_settings(self, settings: Mapping[str, str]) -> "ConnectOptions":
+        """Returns these options with further settings of the server."""
+        return replace(self, server_settings={**self.server_settings, **settings})
 
     def arguments(self) -> dict[str, Any]:
         """Returns the keyword arguments of ``asyncpg.connect``.

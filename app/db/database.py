@@ -4,24 +4,28 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Self
 
-import asyncpg
-import msgspec
+from sqlalchemy import text
 
-from app.db.connection_options import SERVER_SETTINGS, ConnectOptions
-from app.db.distributed import (
-    DISTRIBUTED_COMMAND_TIMEOUT,
-    DISTRIBUTED_SETTINGS,
+from app.db.citus.owner_servers import (
+    SELECT_FILLED_SERVERS,
+    SELECT_OWNER_SERVER,
+    OwnerServers,
+    Server,
+    ServerUnreachable,
+)
+from app.db.citus.session import (
     DistributedSession,
+    distributed_options,
     is_distributed,
     set_everywhere,
 )
-from app.db.error_mapping import DATABASE_RETRY_AFTER, is_connection_lost, to_app_error
+from app.db.connection import open_connection
+from app.db.connection_options import SERVER_SETTINGS, ConnectOptions
+from app.db.error_mapping import to_app_error
 from app.db.fair_semaphore import FairLanes, Lane
 from app.db.pool import ConnectionPool
-from app.db.results import DatabaseRow
 from app.db.session import ROLLBACK_TIMEOUT, Session
 from app.domain.user_ids import is_user_id
-from app.errors import Unavailable
 
 SERVICE_ROLE, AUTH_ROLE, WORKER_ROLE = "todo_user", "todo_auth", "todo_worker"
 # One plan for any values, as tests/db/plans.txt has it, from the first execution on. PostgreSQL otherwise plans each
@@ -41,20 +45,14 @@ def quote_owner(owner: str) -> str:
     return "'" + owner.replace("'", "''") + "'"
 
 
-async def _prepare_connection(connection: Any) -> None:
-    # SQLAlchemy's JSONB writes text and expects the driver to read it back as a value.
-    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=msgspec.json.decode)
-    if connection.get_settings().standard_conforming_strings != "on":
-        raise RuntimeError("standard_conforming_strings must be on: owners are quoted under that rule")
-
-
 class Database:
-    """Hands out transactions on connections of one pool."""
+    """Hands out transactions on connections of one pool, and of one for each server of a distributed database."""
 
     def __init__(self, options: ConnectOptions, *, size: int, timeout: float, role: str = SERVICE_ROLE) -> None:
         """Opens no connection before ``open``.
 
-        ``timeout`` is the longest wait for a place of the owner, and then for a connection, in seconds.
+        ``size`` is that of each pool. ``timeout`` is the longest wait for a place of the owner, and then for a
+        connection, in seconds.
         """
         self.options = options
         self.role = role
@@ -63,57 +61,62 @@ class Database:
             self._preamble = "".join(f" SET LOCAL {name} = '{value}';" for name, value in SERVER_SETTINGS.items())
         self._session_type: type[Session] = Session  # until ``open`` has checked
         self.on_commit: Callable[[str], None] | None = None  # gets each write's owner (``app.db.notifications``)
-        self._size = size
-        self._acquire_timeout = 0.75 * timeout  # for connecting and BEGIN: shorter than the wait for a place
+        self._size, self._timeout = size, timeout
+        self._options = options.with_settings(PREPARED_SETTINGS)
         self._pool = ConnectionPool(self._connect, size=size, timeout=timeout)
+        self._servers: OwnerServers | None = None
         self._lanes = FairLanes(reads=max(1, size // 2), writes=WRITES_OF_OWNER, timeout=timeout)
-        self._lane_of: dict[Any, Lane] = {}  # by connection
+        self._held: dict[Any, tuple[ConnectionPool, Lane | None]] = {}  # by connection
 
     async def open(self) -> Self:
         """Opens one connection. Raises OSError, TimeoutError or an asyncpg error if the database does not respond."""
-        await self._pool.semaphore.enter()
+        connection = await self._pool.begin("BEGIN READ ONLY")
         try:
-            connection, _ = await self._pool.acquire()
-            try:
-                if await is_distributed(connection):
-                    self._session_type = DistributedSession
-            except BaseException:
-                self._pool.discard(connection)
-                raise
-            if self.distributed:  # it lacks the settings
-                self._pool.discard(connection)
-            else:
-                self._pool.release(connection)
-        finally:
-            self._pool.semaphore.leave()
+            found = await is_distributed(connection)
+            await connection.execute("COMMIT")
+        except BaseException:
+            self._pool.discard(connection)
+            raise
+        if not found:
+            self._pool.release(connection)
+            return self
+        self._pool.discard(connection)  # it lacks the settings
+        self._session_type = DistributedSession
+        self._options = distributed_options(self.options)
+        if not self.options.pooled:
+            self._servers = OwnerServers(
+                self._options, self._find_server, role=self.role, size=self._size, timeout=self._timeout
+            )
         return self
 
-    async def _connect(self) -> Any:
-        arguments = self.options.arguments()
-        # A request that connects holds a place in the semaphore. If the network drops packets, attempts that will
-        # fail must not keep later requests from trying.
-        arguments["timeout"] = min(arguments["timeout"], self._acquire_timeout)
-        if self.distributed:
-            arguments["command_timeout"] = min(arguments["command_timeout"], DISTRIBUTED_COMMAND_TIMEOUT)
-        if not self.options.pooled:
-            more = DISTRIBUTED_SETTINGS if self.distributed else PREPARED_SETTINGS
-            arguments["server_settings"] = arguments["server_settings"] | more
-        connection = await asyncpg.connect(record_class=DatabaseRow, **arguments)
-        try:
-            async with asyncio.timeout(self._acquire_timeout):
-                await _prepare_connection(connection)
-        except BaseException:
-            connection.terminate()
-            raise
-        return connection
+    async def _connect(self, within: float) -> Any:
+        return await open_connection(self._options, within=within)
+
+    async def _find_server(self, owner: str) -> Server | None:
+        async with self.transaction(NO_OWNER, read_only=True) as session:
+            found = (await session.exec(text(SELECT_OWNER_SERVER), {"owner": owner})).first()
+        return None if found is None else Server(*found)
+
+    async def find_unreachable(self) -> list[ServerUnreachable]:
+        """Returns the servers of a distributed database to which this process cannot connect for reads."""
+        if self._servers is None:
+            return []
+        async with self.transaction(NO_OWNER, read_only=True) as session:
+            servers = [Server(*row) for row in (await session.exec(text(SELECT_FILLED_SERVERS))).all()]
+        return await self._servers.find_unreachable(servers)
 
     async def close(self) -> None:
         """Waits up to ROLLBACK_TIMEOUT for running transactions, then closes every connection."""
         try:
             async with asyncio.timeout(ROLLBACK_TIMEOUT):
-                await self._pool.close()
+                await asyncio.gather(*(pool.close() for pool in self._pools))
         except TimeoutError:
-            self._pool.terminate()
+            for pool in self._pools:
+                pool.terminate()
+
+    @property
+    def _pools(self) -> list[ConnectionPool]:
+        return [self._pool, *(self._servers.pools if self._servers else ())]
 
     @property
     def distributed(self) -> bool:
@@ -123,8 +126,8 @@ class Database:
     @property
     def load(self) -> tuple[int, int, int]:
         """Counts running transactions, those waiting for a connection, and the most that may run."""
-        waiting = self._pool.semaphore.waiting + self._lanes.waiting
-        return self._size - self._pool.semaphore.free, waiting, self._size
+        running, waiting, size = map(sum, zip(*(pool.load for pool in self._pools), strict=True))
+        return running, waiting + self._lanes.waiting, size
 
     def transaction(
         self, owner: str, *, read_only: bool = False, role: str | None = None, in_lane: bool = True
@@ -142,7 +145,9 @@ class Database:
         defers_commit = read_only and not self.options.pooled
         begin = f"BEGIN{mode};{self._preamble} SET LOCAL ROLE {role or self.role}; {acting}"
         lane = Lane(owner, read_only) if in_lane and owner != NO_OWNER else None
-        return self._session_type(self, owner, begin, lane=lane, defers_commit=defers_commit)
+        # The service's role reads the rows of owners, and no table that the coordinator alone has.
+        beside_owner = self._servers is not None and read_only and role is None and owner != NO_OWNER
+        return self._session_type(self, owner, begin, lane=lane, defers_commit=defers_commit, beside_owner=beside_owner)
 
     def auth_transaction(self) -> Session:
         """Returns a session without an owner, for requests before the user is known: login, refresh, tokens.
@@ -151,16 +156,16 @@ class Database:
         """
         return self._session_type(self, "", f"BEGIN;{self._preamble} SET LOCAL ROLE {AUTH_ROLE}")
 
-    async def begin(self, statement: str, lane: Lane | None) -> Any:
-        """Returns a connection on which ``statement`` has run. Replaces connections that died while idle.
+    async def begin(self, statement: str, lane: Lane | None, *, beside: str | None = None) -> Any:
+        """Returns a connection on which ``statement`` has run: to the server that has the rows of ``beside``, an owner.
 
-        BEGIN has no effect to lose, so it is retried, once for each connection the pool may hold, and on a new one.
+        Without one, and if that server cannot be reached from here, it is one to the database.
         """
         try:
             if lane is not None:
                 await self._lanes.enter(lane)
             try:
-                connection = await self._begin_in_turn(statement)
+                pool, connection = await self._begin_beside(beside, statement)
             except BaseException:
                 if lane is not None:
                     self._lanes.leave(lane)
@@ -169,46 +174,27 @@ class Database:
             if app_error := to_app_error(error):
                 raise app_error from error
             raise
-        if lane is not None:
-            self._lane_of[connection] = lane
+        self._held[connection] = pool, lane
         return connection
 
-    async def _begin_in_turn(self, statement: str) -> Any:
-        await self._pool.semaphore.enter()
-        try:
-            for _ in range(self._size + 1):
-                connection = await self._begin_once(statement)
-                if connection is not None:
-                    return connection
-            raise Unavailable(retry_after=DATABASE_RETRY_AFTER)
-        except BaseException:
-            self._pool.semaphore.leave()
-            raise
-
-    async def _begin_once(self, statement: str) -> Any:
-        """Returns None if the connection was dead."""
-        connection, ending = await self._pool.acquire()
-        try:
-            await connection.execute(ending + statement, timeout=self._acquire_timeout)  # waits for the network only
-        except BaseException as error:
-            self._pool.discard(connection)
-            if is_connection_lost(error):
-                return None
-            raise
-        return connection
+    async def _begin_beside(self, owner: str | None, statement: str) -> tuple[ConnectionPool, Any]:
+        if owner is not None and self._servers is not None and (pool := await self._servers.find_pool(owner)):
+            try:
+                return pool, await pool.begin(statement)
+            except ServerUnreachable as error:
+                self._servers.avoid(error)
+        return self._pool, await self._pool.begin(statement)
 
     def release(self, connection: Any, *, is_read_only: bool = False) -> None:
-        """Returns a connection to the pool: its transaction has ended, or has only read."""
-        self._pool.release(connection, is_read_only=is_read_only)
-        self._leave(connection)
+        """Returns a connection to its pool: its transaction has ended, or has only read."""
+        pool, lane = self._held.pop(connection)
+        pool.release(connection, is_read_only=is_read_only)
+        if lane is not None:
+            self._lanes.leave(lane)
 
     def discard(self, connection: Any) -> None:
         """Closes a connection whose state is unknown; the server rolls back an open transaction."""
-        self._pool.discard(connection)
-        self._leave(connection)
-
-    def _leave(self, connection: Any) -> None:
-        lane = self._lane_of.pop(connection, None)
+        pool, lane = self._held.pop(connection)
+        pool.discard(connection)
         if lane is not None:
             self._lanes.leave(lane)
-        self._pool.semaphore.leave()

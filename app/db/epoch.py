@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
+from app.db.citus.session import is_distributed
 from app.db.connection_options import ConnectOptions
-from app.db.distributed import is_distributed
 from app.db.migrations import ALL_ROLES, LOCK_POLL_SECONDS, MIGRATION_LOCK
 from app.db.unlimited import unlimited_connection
 from app.models.sql_functions import INITIAL_REVISION

@@ -2,7 +2,7 @@
 
 A batch is one write, whatever it consists of: within ``join_writes`` all statements share a revision, and the rows that
 they wrote are recorded once, at the end, as they then are. On a distributed database every write is one of these, with
-a revision of its own (``app.db.distributed``).
+a revision of its own (``app.db.citus.session``).
 """
 
 from collections import namedtuple

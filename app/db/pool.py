@@ -1,4 +1,4 @@
-"""Connections to one database, at most ``size``, handed out first come first served.
+"""Connections to one server, at most ``size``, handed out first come first served.
 
 asyncpg's own pool wraps each connection in a proxy and each release in a task, and is not fair: at 64 clients its p99
 was 1.4 s with a p50 of 6 ms. Here a semaphore counts connections in use, and a list keeps idle ones.
@@ -14,7 +14,9 @@ from typing import Any
 
 import asyncpg
 
+from app.db.error_mapping import DATABASE_RETRY_AFTER, is_connection_lost
 from app.db.fair_semaphore import FairSemaphore
+from app.errors import Unavailable
 
 COMMIT_DELAY = 0.05  # seconds for which a transaction that has only read may stay open
 POOL_IDLE_TIMEOUT = 300.0  # seconds after which an idle connection is closed: the network may have dropped it
@@ -23,12 +25,17 @@ COMMIT_PREFIX = "COMMIT; "
 
 
 class ConnectionPool:
-    """``semaphore`` counts connections in use: the caller of ``acquire`` enters it before, and leaves it at the end."""
+    """Hands out connections on which a transaction has begun."""
 
-    def __init__(self, connect: Callable[[], Awaitable[Any]], *, size: int, timeout: float) -> None:
-        """Connects by ``connect``. ``timeout`` is the longest wait for a place, in seconds."""
-        self.semaphore = FairSemaphore(size, timeout)
+    def __init__(self, connect: Callable[[float], Awaitable[Any]], *, size: int, timeout: float) -> None:
+        """Connects by ``connect``, which gets the longest time for it. ``timeout`` is the longest wait for a place.
+
+        Both are in seconds.
+        """
         self._connect = connect
+        self._size = size
+        self._semaphore = FairSemaphore(size, timeout)  # counts connections in use
+        self._begin_timeout = 0.75 * timeout  # for connecting and BEGIN: shorter than the wait for a place
         self._idle: list[tuple[Any, float]] = []  # with the time of its last use; the latest is used first
         self._taken: set[Any] = set()
         self._reading: set[Any] = set()  # idle with a transaction that has not ended
@@ -36,8 +43,43 @@ class ConnectionPool:
         self._background: set[asyncio.Task[None]] = set()
         self._closing = False
 
-    async def acquire(self) -> tuple[Any, str]:
-        """Returns a connection, and what to send in front of the next BEGIN on it. Raises what connecting raises."""
+    @property
+    def load(self) -> tuple[int, int, int]:
+        """Counts connections in use, transactions that wait for one, and the most that may be in use."""
+        return self._size - self._semaphore.free, self._semaphore.waiting, self._size
+
+    async def begin(self, statement: str) -> Any:
+        """Returns a connection on which ``statement`` has run. Replaces connections that died while idle.
+
+        BEGIN has no effect to lose, so it is retried, once for each connection the pool may hold, and on a new one.
+        Raises what connecting raises, TimeoutError after the wait for a place, and Unavailable.
+        """
+        await self._semaphore.enter()
+        try:
+            for _ in range(self._size + 1):
+                connection = await self._begin_once(statement)
+                if connection is not None:
+                    return connection
+            raise Unavailable(retry_after=DATABASE_RETRY_AFTER)
+        except BaseException:
+            self._semaphore.leave()
+            raise
+
+    async def _begin_once(self, statement: str) -> Any:
+        """Returns None if the connection was dead."""
+        connection, ending = await self._acquire()
+        try:
+            await connection.execute(ending + statement, timeout=self._begin_timeout)  # waits for the network only
+        except BaseException as error:
+            self._taken.discard(connection)
+            _terminate(connection)
+            if is_connection_lost(error):
+                return None
+            raise
+        return connection
+
+    async def _acquire(self) -> tuple[Any, str]:
+        """Returns a connection, and what to send in front of the next BEGIN on it."""
         oldest = asyncio.get_running_loop().time() - POOL_IDLE_TIMEOUT
         while self._idle:
             connection, used_at = self._idle.pop()
@@ -49,7 +91,7 @@ class ConnectionPool:
             else:
                 break
         else:
-            connection = await self._connect()
+            connection = await self._connect(self._begin_timeout)
         self._taken.add(connection)
         if connection not in self._reading:
             return connection, ""
@@ -68,11 +110,13 @@ class ConnectionPool:
                 self._reading.add(connection)
                 if self._timer is None:
                     self._timer = loop.call_later(COMMIT_DELAY, self._end_reads)
+        self._semaphore.leave()
 
     def discard(self, connection: Any) -> None:
         """Closes a connection whose state is unknown; the server rolls back an open transaction."""
         self._taken.discard(connection)
         _terminate(connection)
+        self._semaphore.leave()
 
     async def close(self) -> None:
         """Closes idle connections at once, and waits for those in use."""
@@ -85,16 +129,16 @@ class ConnectionPool:
             await asyncio.sleep(0.01)
 
     def terminate(self) -> None:
-        """Closes connections in use, without waiting."""
-        for connection in list(self._taken):
-            self.discard(connection)
+        """Closes connections in use, without waiting: those who use them give them back."""
+        for connection in self._taken:
+            _terminate(connection)
 
     def _end_reads(self) -> None:
         """Ends read transactions whose connection has not been used again."""
         self._timer = None
         idle, self._idle = self._idle, []
         for connection, used_at in idle:
-            if connection in self._reading and self.semaphore.try_enter():
+            if connection in self._reading and self._semaphore.try_enter():
                 self._reading.remove(connection)
                 self._start(self._end_read(connection))
             else:
@@ -109,8 +153,6 @@ class ConnectionPool:
             self.release(connection)
         except Exception:  # no work is lost: the next request opens a new connection
             self.discard(connection)
-        finally:
-            self.semaphore.leave()
 
     def _start(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -34,7 +34,7 @@ class ConnectionSource(Protocol):
 
     on_commit: Callable[[str], None] | None
 
-    async def begin(self, statement: str, lane: Lane | None) -> Any: ...
+    async def begin(self, statement: str, lane: Lane | None, *, beside: str | None = None) -> Any: ...
 
     def release(self, connection: Any, *, is_read_only: bool = False) -> None: ...
 
@@ -46,7 +46,7 @@ class Session:
 
     distributed = False
     __slots__ = (
-        "_begin", "_connection", "_database", "_defers_commit", "_lane", "_notifies", "_responds",
+        "_begin", "_beside", "_connection", "_database", "_defers_commit", "_lane", "_notifies", "_responds",
         "joined", "owner", "revision", "round_trips", "rows_before", "source",
     )  # fmt: skip
 
@@ -58,8 +58,10 @@ class Session:
         *,
         lane: Lane | None = None,
         defers_commit: bool = False,
+        beside_owner: bool = False,
     ) -> None:
         self._begin = begin
+        self._beside = owner if beside_owner else None
         self._lane = lane
         self._defers_commit = defers_commit
         self._database = database
@@ -127,7 +129,7 @@ class Session:
         return result
 
     async def _begin_transaction(self) -> None:
-        self._connection = await self._database.begin(self._begin, self._lane)
+        self._connection = await self._database.begin(self._begin, self._lane, beside=self._beside)
         self.round_trips += 1
 
     async def exec_each(self, compiled: CompiledStatement, params: Sequence[Mapping[str, Any]]) -> list[Any]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.db.distributed import set_everywhere
+from app.db.citus.session import set_everywhere
 from app.domain.ordering import KEY_DIGITS, key_after_all, key_between, key_of_id
 from app.services.retention import trash
 from tests.api.test_projects import make

@@ -17,8 +17,8 @@ import psutil
 
 from app.config import Settings
 from app.db import migrations
+from app.db.citus.distribution import distribute_tables
 from app.db.connection_options import ConnectOptions, connect_options
-from app.db.distribution import distribute_tables
 from app.services.changes.entities import DISTRIBUTED_TABLES
 from tests.ports import free_port
 

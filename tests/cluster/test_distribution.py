@@ -11,8 +11,8 @@ import pytest
 
 from app.config import Settings
 from app.db import migrations
+from app.db.citus.distribution import DistributionError, distribute_tables, plan_distribution
 from app.db.connection_options import ConnectOptions
-from app.db.distribution import DistributionError, distribute_tables, plan_distribution
 from app.main import create_app
 from app.services.changes.entities import DISTRIBUTED_TABLES
 from tests.cluster.servers import Cluster
@@ -217,6 +217,7 @@ async def test_the_command_says_what_it_does(cluster: Cluster, name: str, tmp_pa
         assert (again.returncode, again.stdout) == (0, "nothing is missing\n"), again.stderr
     examined = run_todo("doctor", cwd=tmp_path, **settings).stdout
     assert "ok    distribution" in examined
+    assert "begin on the server that has the rows of their user" in examined
     assert "not by 'todo dump': the database is distributed" in examined
     dumped = run_todo("dump", "of-a-cluster", cwd=tmp_path, **settings)
     assert (dumped.returncode, (tmp_path / "of-a-cluster").exists()) == (1, False)

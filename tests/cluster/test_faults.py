@@ -11,8 +11,8 @@ import asyncpg
 import httpx
 import pytest
 
-from app.db.distributed import DISTRIBUTED_COMMAND_TIMEOUT
-from app.db.distribution import distribute_tables
+from app.db.citus.distribution import distribute_tables
+from app.db.citus.session import DISTRIBUTED_COMMAND_TIMEOUT
 from app.services.changes.entities import DISTRIBUTED_TABLES
 from tests.cluster.servers import Cluster
 from tests.faults.ledger import Audit

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from app.db import migrations
-from app.db.distribution import distribute_tables
+from app.db.citus.distribution import distribute_tables
 from app.services.changes.entities import DISTRIBUTED_TABLES
 from tests.cluster.servers import Cluster
 from tests.cluster.test_distribution import plan, serving

@@ -57,6 +57,7 @@ async def test_what_is_not_set_is_not_examined(examine: Examine) -> None:
     names = ["configuration", "accounts", "mail", "push", "database", "migrations", "isolation", "backup"]
     if CITUS_URL:
         names.insert(names.index("isolation"), "distribution")
+        names.insert(names.index("isolation"), "reads")
     assert [name for name in found if name != "temporary"] == names
 
 

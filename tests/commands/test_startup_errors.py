@@ -15,9 +15,9 @@ import pytest
 from app.auth.claims import is_subject
 from app.config import Settings
 from app.db import migrations
+from app.db.citus.distribution import DistributionError
 from app.db.connection_options import ConnectOptions
 from app.db.database import Database
-from app.db.distribution import DistributionError
 from app.lifespan import run_worker
 from app.main import create_app
 from app.services.operations.isolation_check import OTHER_OWNER, PROBE_OWNER, NotIsolated, verify_isolation

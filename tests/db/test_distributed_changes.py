@@ -15,9 +15,9 @@ import pytest
 from pydantic import SecretStr
 
 from app.config import Settings
+from app.db.citus.session import DistributedSession, is_distributed
 from app.db.connection_options import ConnectOptions
 from app.db.database import Database
-from app.db.distributed import DistributedSession, is_distributed
 from app.db.session import Session
 from app.main import create_app
 from tests.citus import CITUS_URL

@@ -11,9 +11,9 @@ import httpx
 from pydantic import SecretStr
 
 from app.config import Settings
+from app.db.citus.session import set_everywhere
 from app.db.connection_options import ConnectOptions
 from app.db.database import Database
-from app.db.distributed import set_everywhere
 from app.db.epoch import begin_epoch, ensure_epoch, mark_as_restored
 from app.jobs.retention import prune_user
 from app.main import create_app

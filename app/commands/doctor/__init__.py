@@ -18,10 +18,10 @@ from app.config import Settings, get_settings
 from app.db import migrations
 from app.db.backup.client_programs import ToolError, find_tools
 from app.db.backup.dump import DISTRIBUTED_REFUSAL, SELECT_ANY_DISTRIBUTED
+from app.db.citus.distribution import plan_distribution
 from app.db.connect import database_options, direct_options
 from app.db.connection_options import ConnectOptions
 from app.db.database import NO_OWNER, WORKER_ROLE, Database
-from app.db.distribution import plan_distribution
 from app.db.notifications import SERVER_PROGRAM
 from app.errors import AppError
 from app.observability.setting_names import find_setting_problems
@@ -74,6 +74,7 @@ async def _check_database(settings: Settings) -> list[Finding]:
         if findings[-1].ok:
             if database.distributed:
                 findings.append(await _check_distribution(direct_options(settings, options)))
+                findings.append(await _check_reads(database))
             findings.append(await _check_isolation(database))
             findings += await _check_worker(settings, database)
             findings.append(await _check_backup(database))
@@ -117,6 +118,20 @@ async def _check_distribution(options: ConnectOptions) -> Finding:
         missing = "; ".join(step.text for step in steps)
         return Finding("distribution", False, f"{missing}: missing, run 'todo distribute'")
     return Finding("distribution", True, "users' tables are distributed, and every server reaches the others")
+
+
+async def _check_reads(database: Database) -> Finding:
+    """Checks whether reads can begin on the servers that have the rows. Never a failure: the coordinator serves all."""
+    if database.options.pooled:
+        return Finding("reads", True, "go through the coordinator, as a pooler does")
+    try:
+        unreachable = await database.find_unreachable()
+    except AppError as error:
+        return Finding("reads", False, describe_failure(error))
+    if unreachable:
+        names = "; ".join(map(str, unreachable))
+        return Finding("reads", True, f"go through the coordinator where the service cannot connect: {names}")
+    return Finding("reads", True, "begin on the server that has the rows of their user")
 
 
 async def _check_isolation(database: Database) -> Finding:

@@ -23,9 +23,9 @@ from app.db.backup.client_programs import (
     run_tool,
     running_program,
 )
+from app.db.citus.session import is_distributed
 from app.db.connect import direct_options
 from app.db.connection_options import ConnectOptions
-from app.db.distributed import is_distributed
 from app.db.epoch import mark_as_restored
 from app.models.sql_functions import SQL_FUNCTIONS
 

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import text
 
+from app.db.citus.session import is_distributed
 from app.db.connection_options import SERVER_SETTINGS, ConnectOptions
 from app.db.database import NO_OWNER, Database
-from app.db.distributed import is_distributed
 from app.db.migrations import ALL_ROLES
 from app.db.unlimited import unlimited_connection
 

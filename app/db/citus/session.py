@@ -11,6 +11,7 @@ another way; services are not aware of it.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from sqlalchemy.sql.base import Executable
 
 from app.clock import now
 from app.db.compiled import CompiledStatement, bind_statement
+from app.db.connection_options import ConnectOptions
 from app.db.results import Result
 from app.db.session import Session
 
@@ -34,6 +36,12 @@ async def is_distributed(connection: Any) -> bool:
     """Queries whether Citus is installed. Called once, when the service starts."""
     found: bool = await connection.fetchval(SELECT_CITUS)
     return found
+
+
+def distributed_options(options: ConnectOptions) -> ConnectOptions:
+    """Returns the options of connections to a distributed database."""
+    limit = min(options.command_timeout, DISTRIBUTED_COMMAND_TIMEOUT)
+    return replace(options.with_settings(DISTRIBUTED_SETTINGS), command_timeout=limit)
 
 
 def set_everywhere(command: str) -> str:

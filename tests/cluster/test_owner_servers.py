@@ -1,0 +1,162 @@
+"""Reads go to the server that has an owner's rows, also while owners are moved to another one."""
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+
+from app.db import migrations
+from app.db.citus import owner_servers
+from app.db.citus.distribution import distribute_tables
+from app.db.database import Database
+from app.services.changes.entities import DISTRIBUTED_TABLES
+from app.services.tasks.create_update import get_task
+from tests.cluster.servers import Cluster
+from tests.cluster.test_distribution import serving
+
+PORT = text("select cast(current_setting('port') as integer)")
+TITLES = text("select title from tasks where user_id = :owner")
+OWNERS = [f"user-{number}" for number in range(8)]
+MOVE = """
+    select citus_move_shard_placement(shardid, nodename, nodeport, '127.0.0.1', {port}, 'block_writes')
+    from citus_shards where table_name = 'tasks'::regclass
+      and shardid = get_shard_id_for_distribution_column('tasks', '{owner}')"""
+
+
+async def read(database: Database, owner: str) -> tuple[int, list[str]]:
+    """Returns the port of the server that was asked, and the titles of the owner's tasks."""
+    async with database.transaction(owner, read_only=True) as session:
+        return (await session.exec(PORT)).one(), (await session.exec(TITLES, {"owner": owner})).all()
+
+
+async def test_a_read_is_of_the_server_with_the_rows_and_finds_what_was_written(cluster: Cluster, name: str) -> None:
+    options = await cluster.create_distributed(name)
+    database = await Database(options, size=2, timeout=5).open()
+    try:
+        async with serving(options) as person:
+            for number, owner in enumerate(OWNERS):
+                await person(owner).add(f"task {number}")
+                worker = await cluster.find_worker(name, owner)
+                assert await read(database, owner) == (worker.port, [f"task {number}"])
+                await person(owner).add("a second one")
+                assert await person(owner).titles() == ["a second one", f"task {number}"]
+                assert len((await read(database, owner))[1]) == 2
+            async with database.transaction(OWNERS[0]) as session:
+                assert (await session.exec(PORT)).one() == cluster.coordinator.port
+    finally:
+        await database.close()
+
+
+async def test_an_owner_who_has_moved_is_read_wherever_the_read_begins(
+    cluster: Cluster, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = await cluster.create_distributed(name)
+    async with serving(options) as person:
+        await person(OWNERS[0]).add("before")
+    database = await Database(options, size=2, timeout=5).open()
+    try:
+        before = await cluster.find_worker(name, OWNERS[0])
+        assert await read(database, OWNERS[0]) == (before.port, ["before"])
+        after = next(worker for worker in cluster.workers if worker.port != before.port)
+        await cluster.coordinator.run(MOVE.format(owner=OWNERS[0], port=after.port), database=name)
+        assert await read(database, OWNERS[0]) == (before.port, ["before"])  # which asks the other one
+        monkeypatch.setattr(owner_servers, "KNOWN_SECONDS", -1.0)
+        assert database._servers is not None
+        database._servers._known.clear()  # five minutes later
+        assert await read(database, OWNERS[0]) == (after.port, ["before"])
+    finally:
+        await database.close()
+
+
+async def test_before_the_tables_are_distributed_all_is_read_from_the_coordinator(cluster: Cluster, name: str) -> None:
+    options = await cluster.create(name)
+    await migrations.upgrade(options)
+    async with serving(options) as person:
+        await person(OWNERS[0]).add("here")
+        assert await person(OWNERS[0]).titles() == ["here"]
+    database = await Database(options, size=1, timeout=5).open()
+    try:
+        assert await read(database, OWNERS[0]) == (cluster.coordinator.port, ["here"])
+        assert await database.find_unreachable() == []
+    finally:
+        await database.close()
+
+
+async def test_servers_that_a_process_cannot_reach_are_named(cluster: Cluster, name: str) -> None:
+    options = await cluster.create_distributed(name)
+    database = await Database(options, size=1, timeout=5).open()
+    try:
+        assert await database.find_unreachable() == []
+        cluster.workers[0].kill()
+        try:
+            (error,) = await database.find_unreachable()
+            assert f"127.0.0.1:{cluster.workers[0].port}" in str(error)
+        finally:
+            await cluster.workers[0].start()
+    finally:
+        await database.close()
+
+
+async def test_a_foreign_row_is_invisible_on_the_server_that_has_it(cluster: Cluster, name: str) -> None:
+    options = await cluster.create_distributed(name)
+    async with serving(options) as person:
+        for owner in OWNERS:
+            await person(owner).add("private")
+    database = await Database(options, size=2, timeout=5).open()
+    try:
+        for owner in OWNERS:
+            async with database.transaction(owner, read_only=True) as session:
+                for other in OWNERS:
+                    assert (await session.exec(TITLES, {"owner": other})).all() == ["private"] * (other == owner)
+    finally:
+        await database.close()
+
+
+async def test_many_reads_of_one_connection_keep_its_memory(cluster: Cluster, name: str) -> None:
+    """Citus 13.2.1 to 14.0.1 would keep 90 KB of each execution of a plan for any values: 180 MB of these."""
+    options = await cluster.create_distributed(name)
+    async with serving(options) as person:
+        task = (await person(OWNERS[0]).add("read often"))["id"]
+    worker = await cluster.find_worker(name, OWNERS[0])
+    connection = await asyncpg.connect(worker.url(name))
+    database = await Database(options, size=1, timeout=5).open()
+    try:
+        used = []
+        for reads in (50, 2000):
+            for _ in range(reads):
+                async with database.transaction(OWNERS[0], read_only=True) as session:
+                    assert (await get_task(session, OWNERS[0], task)).title == "read often"
+            used.append(await _largest(connection, name))
+        assert used[1] - used[0] < 20_000
+    finally:
+        await database.close()
+        await connection.close()
+
+
+async def _largest(connection: asyncpg.Connection, name: str) -> int:
+    """Returns the memory of the largest connection of a database, in KB."""
+    pids = await connection.fetch("select pid from pg_stat_activity where datname = $1 and usename is not null", name)
+    return max(_resident(row["pid"]) for row in pids)
+
+
+def _resident(pid: int) -> int:
+    with open(f"/proc/{pid}/status") as file:
+        found = [line.split()[1] for line in file if line.startswith("RssAnon")]
+    return int(found[0]) if found else 0
+
+
+async def test_a_new_server_is_read_once_it_has_rows(cluster: Cluster, name: str) -> None:
+    """No restart is needed: a server is found by the owner whose rows it has."""
+    options = await cluster.create(name)
+    await cluster.coordinator.run(f"select citus_remove_node('127.0.0.1', {cluster.workers[1].port})", database=name)
+
+    await migrations.upgrade(options)
+    await distribute_tables(options, DISTRIBUTED_TABLES)
+    async with serving(options) as person:
+        for owner in OWNERS:
+            await person(owner).add("before")
+        await cluster.coordinator.run(f"select citus_add_node('127.0.0.1', {cluster.workers[1].port})", database=name)
+        await distribute_tables(options, DISTRIBUTED_TABLES)
+        moved = [owner for owner in OWNERS if await cluster.find_worker(name, owner) is cluster.workers[1]]
+        assert moved
+        for owner in OWNERS:
+            assert await person(owner).titles() == ["before"]
