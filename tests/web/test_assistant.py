@@ -33,6 +33,8 @@ def respond(request: Json) -> Says:
     message = last_user(request)
     if message.startswith("delete"):
         return Says(calls=[("delete_task", {"task_id": int(message.split()[-1])})])
+    if message.startswith("slowly"):
+        return Says("At last.", delay=2)
     if message.startswith("add"):
         return Says(calls=[("add_task", {"title": "Buy milk"})])
     return Says(ANSWER)
@@ -142,4 +144,18 @@ def test_without_the_service_it_says_so_and_goes_on(window: Window) -> None:
     page.wait("document.querySelector('.chat .said').innerText.includes('This needs the service')")
     page.run(set_online % "true")
     page.wait("document.querySelectorAll('.talks li').length == 1")
+    assert window.complaints() == []
+
+
+def test_an_answer_comes_while_another_panel_is_open(window: Window) -> None:
+    page = window.page
+    say(window, "slowly")
+    page.wait("document.querySelector('.chat .said').innerText.includes('Thinking')")
+    page.click("#find")
+    page.wait("!document.querySelector('.chat')")
+    page.press("Escape")
+    page.click("[aria-label=Assistant]")
+    page.wait("document.querySelectorAll('.bubble').length == 2")
+    assert page.run("[...document.querySelectorAll('.bubble')].map((one) => one.innerText).join()") == "slowly,At last."
+    assert page.run("document.querySelector('.chat .said').innerText.includes('Thinking')") is False
     assert window.complaints() == []

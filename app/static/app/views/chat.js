@@ -4,7 +4,7 @@ import { ask, currentConversation, keepConversation, readConversation } from "..
 import { dropDraft, restoreDraft, useDraft, writeDraft } from "../drafts.js";
 import { t } from "../language.js";
 import { session } from "../session.js";
-import { store } from "../store.js";
+import { redraw, store } from "../store.js";
 import { sayProblem } from "../problems.js";
 import { complain, show, toast } from "../ui.js";
 import { Conversations } from "./conversations.js";
@@ -16,15 +16,26 @@ import { Markdown } from "./markdown.js";
 
 const MESSAGE_MAX = 4000; // characters
 
-/** What was said, also while the panel is closed. @type {{ user?: string, said: Said[] }} */
-let talk = { said: [] };
+/**
+ * What was said, and the answer so far while one is coming: they go on while the panel is closed.
+ * @typedef {{ user?: string, said: Said[], coming: string | null }} Talk
+ */
+/** @type {Talk} */
+let talk = { said: [], coming: null };
+
+/**
+ * @param {Talk} of
+ * @param {Partial<Talk>} change
+ */
+function tell(of, change) {
+  Object.assign(of, change);
+  redraw();
+}
 
 /** The assistant. Its writes arrive by the stream like those of any client. */
 export function Chat() {
-  if (talk.user !== session.user?.id) talk = { user: session.user?.id, said: [] };
-  const [said, setSaid] = useState(talk.said);
-  talk.said = said;
-  const [coming, setComing] = useState(/** @type {string | null} */ (null)); // the answer so far
+  if (talk.user !== session.user?.id) talk = { user: session.user?.id, said: [], coming: null };
+  const { said, coming } = talk;
   const [isListing, setListing] = useState(false); // the earlier conversations
   const end = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => end.current?.scrollIntoView({ block: "end" }), [said.length, coming]);
@@ -32,8 +43,9 @@ export function Chat() {
   useEffect(() => {
     const id = currentConversation();
     if (!id || !online || talk.said.length) return;
+    const mine = talk;
     readConversation(id).then(
-      (messages) => currentConversation() === id && setSaid((all) => (all.length ? all : messages)),
+      (messages) => currentConversation() === id && mine.said.length === 0 && tell(mine, { said: messages }),
       (error) => hasStatus(error, 404) && keepConversation(null), // deleted elsewhere
     );
   }, [online]);
@@ -45,22 +57,24 @@ export function Chat() {
    * @param {boolean} [confirm]
    */
   async function say(message, confirm) {
-    setComing("");
+    const mine = talk;
     setListing(false);
-    setSaid((all) => [...all.map((one) => ({ ...one, waits: false })), { role: "user", content: message }]);
+    const before = mine.said.map((one) => ({ ...one, waits: false }));
+    tell(mine, { said: [...before, { role: "user", content: message }], coming: "" });
     try {
-      const answer = await ask({ message, confirm, conversation_id: currentConversation() }, setComing);
-      setSaid((all) => [...all, answer]);
+      const asked = { message, confirm, conversation_id: currentConversation() };
+      const answer = await ask(asked, (partly) => tell(mine, { coming: partly }));
+      tell(mine, { said: [...mine.said, answer] });
     } catch (thrown) {
       const error = /** @type {Thrown} */ (thrown);
       if (error.code === "chat_not_configured") {
         store.absent.add("chat");
         show({ panel: null });
         toast(sayProblem(error));
-      } else setSaid((all) => [...all, { role: "assistant", content: sayProblem(error), failed: true }]);
+      } else tell(mine, { said: [...mine.said, { role: "assistant", content: sayProblem(error), failed: true }] });
       restoreDraft({ name: "chat", text: message }, t("It was not sent."));
     }
-    setComing(null);
+    tell(mine, { coming: null });
   }
   /** @param {Event} event */
   function submit(event) {
@@ -72,7 +86,7 @@ export function Chat() {
   }
   const begin = () => {
     keepConversation(null);
-    setSaid([]);
+    tell(talk, { said: [] });
     setListing(false);
   };
   /** @param {number} id */
@@ -80,7 +94,7 @@ export function Chat() {
     const messages = await readConversation(id).catch(complain);
     if (!messages) return;
     keepConversation(id);
-    setSaid(messages);
+    tell(talk, { said: messages });
     setListing(false);
     document.querySelector(".chat input")?.focus();
   };
@@ -92,7 +106,7 @@ export function Chat() {
         ${said.length > 0 && coming === null && html`<button class="link" id="new-talk" onClick=${begin}>${t("New")}</button>`}
         <button class="quiet-button" aria-label=${t("Close the assistant")} onClick=${() => show({ panel: null })}><${Icon} name="close" /></button>
       </header>
-      ${isListing && html`<div class="said"><${Conversations} onOpen=${open} onGone=${() => setSaid([])} /></div>`}
+      ${isListing && html`<div class="said"><${Conversations} onOpen=${open} onGone=${() => tell(talk, { said: [] })} /></div>`}
       <div class="said" role="log" aria-live="polite" hidden=${isListing}>
         ${said.map((one, at) => html`<${Bubble} key=${at} said=${one} />`)}
         ${coming && html`<${Bubble} said=${{ role: "assistant", content: coming }} />`}
