@@ -60,6 +60,10 @@ REFUSED: list[str] = []
 # Locks that transactions requested while they held others, with the module.
 LOCKED: dict[Step, str] = {}
 ON_WORKERS = re.compile(rf"\b(?:from|join|into|update)\s+(?:{'|'.join(DISTRIBUTED_TABLES)})\b", re.IGNORECASE)
+# Reads of an owner's rows may begin on a server of a cluster, which has the distributed tables alone.
+OFF_OWNER_SERVERS = re.compile(
+    rf"\b(?:from|join)\s+(?:pg_\w+|{'|'.join(METADATA.tables.keys() - DISTRIBUTED_TABLES.keys())})\b", re.IGNORECASE
+)
 _other_roles: set[int] = set()  # sessions that continue as another role
 _transactions: dict[int, Transaction] = {}
 _listeners: list[list[str]] = []
@@ -94,6 +98,8 @@ def record() -> None:
                 COMPILED[prepared.sql] = prepared
             if id(self) in _other_roles and ON_WORKERS.search(prepared.sql):
                 REFUSED.append(f"a table on workers after a change of role: {prepared.sql}")
+            if self._reads_of is not None and OFF_OWNER_SERVERS.search(prepared.sql):
+                REFUSED.append(f"not a distributed table, in a read of an owner: {prepared.sql}")
             for heard in _listeners:
                 heard.append(prepared.sql)
             for step in _transactions[id(self)].run(prepared.sql):

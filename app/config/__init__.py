@@ -116,7 +116,7 @@ class Settings(OAuthSettings, OidcSettings, BackupSettings, CaldavSettings, Base
     auto_migrate: bool = Field(True, description="Bring the schema up to date when the service starts.")
 
     # Connection pool
-    pool_size: int = Field(10, ge=1, le=200, description="Connections to PostgreSQL per process.")
+    pool_size: int = Field(10, ge=1, le=200, description="Connections of a process to each PostgreSQL.")
     pool_timeout: float = Field(2.0, gt=0, description="Longest wait for a connection before 503, in seconds.")
     connect_timeout: float = Field(5.0, gt=0, description="Longest wait for a new connection, in seconds.")
     command_timeout: float = Field(10.0, gt=0, description="Longest wait for one statement, in seconds.")

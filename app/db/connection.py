@@ -10,21 +10,23 @@ from app.db.connection_options import ConnectOptions
 from app.db.results import DatabaseRow
 
 
-async def open_connection(options: ConnectOptions, *, within: float, **other: Any) -> Any:
-    """Connects within ``within`` seconds. ``other`` are arguments of ``asyncpg.connect`` in place of ``options``.
+async def open_connection(options: ConnectOptions, limit: float, server: tuple[str, int] | None = None) -> Any:
+    """Connects within ``limit`` seconds: to a host and port, if they are not those of ``options``, which is a primary.
 
     Raises OSError, TimeoutError and errors of asyncpg.
     """
     # A request that connects holds a place in the pool. If the network drops packets, attempts that will fail must not
     # keep later requests from trying.
-    arguments = options.arguments() | {"timeout": min(options.connect_timeout, within), **other}
-    connection = await asyncpg.connect(record_class=DatabaseRow, **arguments)
-    try:
-        async with asyncio.timeout(within):
+    arguments = options.arguments() | {"timeout": min(options.connect_timeout, limit)}
+    if server is not None:
+        arguments |= {"host": server[0], "port": server[1], "target_session_attrs": "primary"}
+    async with asyncio.timeout(limit):
+        connection = await asyncpg.connect(record_class=DatabaseRow, **arguments)
+        try:
             await _prepare(connection)
-    except BaseException:
-        connection.terminate()
-        raise
+        except BaseException:
+            connection.terminate()
+            raise
     return connection
 
 

@@ -11,7 +11,6 @@ from app.db.citus.owner_servers import (
     SELECT_OWNER_SERVER,
     OwnerServers,
     Server,
-    ServerUnreachable,
 )
 from app.db.citus.session import (
     DistributedSession,
@@ -52,7 +51,7 @@ class Database:
         """Opens no connection before ``open``.
 
         ``size`` is that of each pool. ``timeout`` is the longest wait for a place of the owner, and then for a
-        connection, in seconds.
+        connection, in seconds; on a distributed database also for the lookup of an owner's server.
         """
         self.options = options
         self.role = role
@@ -69,7 +68,10 @@ class Database:
         self._held: dict[Any, tuple[ConnectionPool, Lane | None]] = {}  # by connection
 
     async def open(self) -> Self:
-        """Opens one connection. Raises OSError, TimeoutError or an asyncpg error if the database does not respond."""
+        """Opens one connection.
+
+        Raises OSError, TimeoutError, Unavailable or an asyncpg error if the database does not respond.
+        """
         connection = await self._pool.begin("BEGIN READ ONLY")
         try:
             found = await is_distributed(connection)
@@ -89,15 +91,15 @@ class Database:
             )
         return self
 
-    async def _connect(self, within: float) -> Any:
-        return await open_connection(self._options, within=within)
+    async def _connect(self, timeout: float) -> Any:  # noqa: ASYNC109 - as ConnectionPool passes it
+        return await open_connection(self._options, timeout)
 
     async def _find_server(self, owner: str) -> Server | None:
         async with self.transaction(NO_OWNER, read_only=True) as session:
             found = (await session.exec(text(SELECT_OWNER_SERVER), {"owner": owner})).first()
         return None if found is None else Server(*found)
 
-    async def find_unreachable(self) -> list[ServerUnreachable]:
+    async def find_unreachable(self) -> list[str]:
         """Returns the servers of a distributed database to which this process cannot connect for reads."""
         if self._servers is None:
             return []
@@ -125,16 +127,24 @@ class Database:
 
     @property
     def load(self) -> tuple[int, int, int]:
-        """Counts running transactions, those waiting for a connection, and the most that may run."""
-        running, waiting, size = map(sum, zip(*(pool.load for pool in self._pools), strict=True))
+        """Counts transactions that run or wait for a connection, and the most that may run, in the fullest pool."""
+        running, waiting, size = max(pool.load for pool in self._pools)
         return running, waiting + self._lanes.waiting, size
 
     def transaction(
-        self, owner: str, *, read_only: bool = False, role: str | None = None, in_lane: bool = True
+        self,
+        owner: str,
+        *,
+        read_only: bool = False,
+        role: str | None = None,
+        in_lane: bool = True,
+        other_tables: bool = False,
     ) -> Session:
         """Returns a session of ``owner``; ``async with`` commits it, or rolls it back on any exception.
 
-        Without ``in_lane`` it is not counted among those of the owner: for callers with a limit of their own.
+        Without ``in_lane`` it is not counted among those of the owner: for callers with a limit of their own. With
+        ``other_tables`` a read may be of more than the owner's rows in the service's tables: of those of other
+        programs, or of the catalogue.
         """
         # A list reads the owner's revision and its rows: repeatable read gives both one snapshot at no cost.
         mode = " ISOLATION LEVEL REPEATABLE READ READ ONLY" if read_only else ""
@@ -145,9 +155,9 @@ class Database:
         defers_commit = read_only and not self.options.pooled
         begin = f"BEGIN{mode};{self._preamble} SET LOCAL ROLE {role or self.role}; {acting}"
         lane = Lane(owner, read_only) if in_lane and owner != NO_OWNER else None
-        # The service's role reads the rows of owners, and no table that the coordinator alone has.
-        beside_owner = self._servers is not None and read_only and role is None and owner != NO_OWNER
-        return self._session_type(self, owner, begin, lane=lane, defers_commit=defers_commit, beside_owner=beside_owner)
+        # The service's role can read no table of the service that the coordinator alone has.
+        reads_owner = read_only and role is None and owner != NO_OWNER and not other_tables
+        return self._session_type(self, owner, begin, lane=lane, defers_commit=defers_commit, reads_owner=reads_owner)
 
     def auth_transaction(self) -> Session:
         """Returns a session without an owner, for requests before the user is known: login, refresh, tokens.
@@ -156,16 +166,18 @@ class Database:
         """
         return self._session_type(self, "", f"BEGIN;{self._preamble} SET LOCAL ROLE {AUTH_ROLE}")
 
-    async def begin(self, statement: str, lane: Lane | None, *, beside: str | None = None) -> Any:
-        """Returns a connection on which ``statement`` has run: to the server that has the rows of ``beside``, an owner.
+    async def begin(self, statement: str, lane: Lane | None, *, reads_of: str | None = None) -> Any:
+        """Returns a connection on which ``statement`` has run.
 
-        Without one, and if that server cannot be reached from here, it is one to the database.
+        ``reads_of`` is the owner of a transaction that reads this owner's rows alone: on a distributed database it
+        begins on the server that has them.
         """
         try:
             if lane is not None:
                 await self._lanes.enter(lane)
             try:
-                pool, connection = await self._begin_beside(beside, statement)
+                pool = await self._choose_pool(reads_of)
+                connection = await pool.begin(statement)
             except BaseException:
                 if lane is not None:
                     self._lanes.leave(lane)
@@ -177,24 +189,21 @@ class Database:
         self._held[connection] = pool, lane
         return connection
 
-    async def _begin_beside(self, owner: str | None, statement: str) -> tuple[ConnectionPool, Any]:
-        if owner is not None and self._servers is not None and (pool := await self._servers.find_pool(owner)):
-            try:
-                return pool, await pool.begin(statement)
-            except ServerUnreachable as error:
-                self._servers.avoid(error)
-        return self._pool, await self._pool.begin(statement)
+    async def _choose_pool(self, reads_of: str | None) -> ConnectionPool:
+        if self._servers is None or reads_of is None:
+            return self._pool
+        return await self._servers.find_pool(reads_of) or self._pool
 
     def release(self, connection: Any, *, is_read_only: bool = False) -> None:
         """Returns a connection to its pool: its transaction has ended, or has only read."""
-        pool, lane = self._held.pop(connection)
-        pool.release(connection, is_read_only=is_read_only)
-        if lane is not None:
-            self._lanes.leave(lane)
+        self._take_back(connection).release(connection, is_read_only=is_read_only)
 
     def discard(self, connection: Any) -> None:
         """Closes a connection whose state is unknown; the server rolls back an open transaction."""
+        self._take_back(connection).discard(connection)
+
+    def _take_back(self, connection: Any) -> ConnectionPool:
         pool, lane = self._held.pop(connection)
-        pool.discard(connection)
         if lane is not None:
             self._lanes.leave(lane)
+        return pool

@@ -34,7 +34,7 @@ class ConnectionSource(Protocol):
 
     on_commit: Callable[[str], None] | None
 
-    async def begin(self, statement: str, lane: Lane | None, *, beside: str | None = None) -> Any: ...
+    async def begin(self, statement: str, lane: Lane | None, *, reads_of: str | None = None) -> Any: ...
 
     def release(self, connection: Any, *, is_read_only: bool = False) -> None: ...
 
@@ -46,7 +46,8 @@ class Session:
 
     distributed = False
     __slots__ = (
-        "_begin", "_beside", "_connection", "_database", "_defers_commit", "_lane", "_notifies", "_responds",
+        "_begin", "_connection", "_database", "_defers_commit", "_lane", "_notifies", "_reads_of",
+        "_responds",
         "joined", "owner", "revision", "round_trips", "rows_before", "source",
     )  # fmt: skip
 
@@ -58,10 +59,10 @@ class Session:
         *,
         lane: Lane | None = None,
         defers_commit: bool = False,
-        beside_owner: bool = False,
+        reads_owner: bool = False,
     ) -> None:
         self._begin = begin
-        self._beside = owner if beside_owner else None
+        self._reads_of = owner if reads_owner else None
         self._lane = lane
         self._defers_commit = defers_commit
         self._database = database
@@ -129,7 +130,7 @@ class Session:
         return result
 
     async def _begin_transaction(self) -> None:
-        self._connection = await self._database.begin(self._begin, self._lane, beside=self._beside)
+        self._connection = await self._database.begin(self._begin, self._lane, reads_of=self._reads_of)
         self.round_trips += 1
 
     async def exec_each(self, compiled: CompiledStatement, params: Sequence[Mapping[str, Any]]) -> list[Any]:

@@ -30,7 +30,7 @@ RequestLabels = tuple[str, str, int]
 class PoolLoad(Protocol):
     @property
     def load(self) -> tuple[int, int, int]:
-        """Returns the running transactions, those that wait for a connection, and the size of the pool."""
+        """Returns the running transactions, those that wait for a connection, and the size of the fullest pool."""
 
 
 class StreamCount(Protocol):

@@ -89,3 +89,17 @@ async def test_a_start_asks_every_server_for_its_shards(cluster: Cluster, name: 
             await verify_isolation(database)
     finally:
         await database.close()
+
+
+async def test_a_policy_that_becomes_permissive_on_shards_is_refused(cluster: Cluster, name: str) -> None:
+    """Citus 14.0.1 leaves out "as restrictive" there, so that the policy adds rows in place of taking some away."""
+    options = await cluster.create_distributed(name)
+    await cluster.coordinator.run(
+        "create policy fewer on tasks as restrictive using (title <> 'x')", "select 1", database=name
+    )
+    database = await Database(options, size=1, timeout=5).open()
+    try:
+        with pytest.raises(NotIsolated, match="rows of one user are visible to another in: tasks"):
+            await verify_isolation(database)
+    finally:
+        await database.close()

@@ -116,20 +116,19 @@ async def test_a_database_that_does_not_isolate_users_is_refused(
     assert reason in await refused(caplog, await broken(change))
 
 
-async def test_objects_of_other_programs_do_not_prevent_the_start(broken: Make, databases: Databases) -> None:
+async def test_objects_of_other_programs_do_not_prevent_the_start(broken: Make) -> None:
+    # On shards Citus makes a permissive policy of it, which the start refuses (tests/cluster).
+    restrictive = "" if CITUS_URL else "create policy fewer on tasks as restrictive using (title <> 'x');"
     await start(
-        await broken("""
+        await broken(f"""
         create table visit (id text primary key, token text);
         create view visits as select * from visit;
-        create policy fewer on tasks as restrictive using (title <> 'x');
-        create role only_reads nologin;
-        create policy reports on tasks for select to only_reads using (true);
+        {restrictive}
+        create policy reports on tasks for select to pg_monitor using (true);
         create view mine with (security_invoker=true) as select * from tasks;
         grant select on mine to todo_user;
         """)
     )
-    await databases.drop()
-    await databases.execute("drop role only_reads")
 
 
 @pytest.mark.parametrize("right", ["bypassrls", "superuser"])

@@ -16,6 +16,7 @@ from app.db.connection_options import ConnectOptions
 from app.db.database import Database, quote_owner
 from app.errors import NotFound
 from app.main import create_app
+from app.services.changes.entities import DISTRIBUTED_TABLES
 from tests.support import Person, assert_problem
 
 
@@ -212,3 +213,16 @@ async def test_the_owner_setting_does_not_survive_its_transaction(database: Data
         assert await as_owner(database, other, "select current_user || current_setting('app.user_id')") == [
             f"todo_user{other}"
         ]
+
+
+async def test_the_service_role_reads_distributed_tables_alone(postgres: ConnectOptions) -> None:
+    """On a cluster its reads begin on a server that has no other table."""
+    connection = await asyncpg.connect(**postgres.arguments())
+    try:
+        found = await connection.fetch("""
+            select relname from pg_class
+            where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and relname !~ '_[0-9]{6,}$'
+              and relname <> 'alembic_version' and has_any_column_privilege('todo_user', oid, 'select')""")
+    finally:
+        await connection.close()
+    assert {row["relname"] for row in found} == DISTRIBUTED_TABLES.keys()

@@ -123,14 +123,14 @@ async def _check_distribution(options: ConnectOptions) -> Finding:
 async def _check_reads(database: Database) -> Finding:
     """Checks whether reads can begin on the servers that have the rows. Never a failure: the coordinator serves all."""
     if database.options.pooled:
-        return Finding("reads", True, "go through the coordinator, as a pooler does")
+        return Finding("reads", True, "go through the coordinator: DATABASE_URL is that of a pooler")
     try:
         unreachable = await database.find_unreachable()
     except AppError as error:
         return Finding("reads", False, describe_failure(error))
     if unreachable:
-        names = "; ".join(map(str, unreachable))
-        return Finding("reads", True, f"go through the coordinator where the service cannot connect: {names}")
+        where = "; ".join(unreachable)
+        return Finding("reads", True, f"go through the coordinator where the service cannot connect: {where}")
     return Finding("reads", True, "begin on the server that has the rows of their user")
 
 

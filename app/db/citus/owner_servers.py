@@ -1,7 +1,8 @@
 """The server that has an owner's rows: transactions that only read begin there, which spares the coordinator.
 
-Any server answers any statement, so what is remembered here may be old: reads of an owner who has moved are only
-slower. Writes go to the coordinator, where other processes hear of them (``app.db.notifications``).
+Any server executes any statement on distributed tables, so what is remembered here may be old: reads of an owner who
+has moved are only slower. Writes go to the coordinator, from which other processes are notified
+(``app.db.notifications``).
 """
 
 import asyncio
@@ -19,21 +20,26 @@ from app.db.pool import ConnectionPool
 
 log = logging.getLogger(__name__)
 
+# A server without the coordinator's metadata has no tables.
 SELECT_OWNER_SERVER = """
     select nodename, nodeport from pg_dist_node join pg_dist_placement using (groupid)
-    where noderole = 'primary' and shardid = (
+    where noderole = 'primary' and isactive and hasmetadata and metadatasynced and shardid = (
         select get_shard_id_for_distribution_column(logicalrelid, cast(:owner as text))
         from pg_dist_partition where logicalrelid = 'users'::regclass)"""
 SELECT_FILLED_SERVERS = """
     select distinct nodename, nodeport from pg_dist_node join pg_dist_placement using (groupid)
     where noderole = 'primary' order by 1, 2"""
-# A server that runs a statement itself would keep a further plan of it, of 90 KB, at each execution of a plan for any
-# values: Citus 13.2.1 to 14.0.1 (its issue 8783).
+# Whether the server that accepts a connection is the one that the coordinator means by this name.
+IS_SERVER = """
+    select exists (select from pg_dist_node join pg_dist_local_group using (groupid)
+                   where nodename = $1 and nodeport = $2)"""
+# A server that executes a statement itself would keep a further plan of it, of 90 KB, at each execution of a plan for
+# any values: Citus 13.2.1 to 14.0.1 (its issue 8783).
 OWNER_SERVER_SETTINGS = {"plan_cache_mode": "force_custom_plan"}
-CONNECT_WITHIN = 2.0  # seconds
+SERVER_CONNECT_TIMEOUT = 2.0  # seconds
 KNOWN_SECONDS = 300.0  # for which an owner's server is remembered
-KNOWN_OWNERS = 10_000  # of about 300 bytes
-AVOIDED_SECONDS = 300.0  # for which one that cannot be reached is left to the coordinator
+KNOWN_OWNERS = 50_000  # of about 250 bytes
+AVOIDED_SECONDS = 60.0  # for which a server that cannot be reached is left to the coordinator
 
 
 class Server(NamedTuple):
@@ -44,16 +50,8 @@ class Server(NamedTuple):
         return f"{self.host}:{self.port}"
 
 
-class ServerUnreachable(Exception):
-    """The service cannot connect to a server, or not as its role."""
-
-    def __init__(self, server: Server, error: BaseException) -> None:
-        super().__init__(f"{server}: {error or type(error).__name__}")
-        self.server = server
-
-
 class OwnerServers:
-    """A pool for each server, and whose rows are where."""
+    """A pool for each server, and the server of each owner."""
 
     def __init__(
         self,
@@ -66,21 +64,44 @@ class OwnerServers:
     ) -> None:
         """Connects with ``options``, but to the servers that ``find`` returns for owners, and to become ``role``.
 
-        ``find`` returns None where the rows of all owners are in one place.
-        ``size`` and ``timeout`` are those of a pool.
+        ``find`` returns None for an owner whose rows are on no such server. ``size`` and ``timeout`` are those of a
+        pool.
         """
         self._options, self._find, self._role = options.with_settings(OWNER_SERVER_SETTINGS), find, role
         self._size, self._timeout = size, timeout
         self._pools: dict[Server, ConnectionPool] = {}
-        self._known: OrderedDict[str, tuple[Server | None, float]] = OrderedDict()  # until when
-        self._avoided: dict[Server, float] = {}  # until when
+        self._known: OrderedDict[str, tuple[Server | None, float]] = OrderedDict()  # with the time at which it ends
+        self._avoided: dict[Server, float] = {}  # with that time
 
     @property
     def pools(self) -> list[ConnectionPool]:
         return list(self._pools.values())
 
     async def find_pool(self, owner: str) -> ConnectionPool | None:
-        """Returns the pool of the server; None for an owner who is left to the coordinator. Raises as ``find`` does."""
+        """Returns the pool of the owner's server; None where the coordinator must serve. Raises as ``find`` does.
+
+        A server is tried by one transaction, and others do not wait for it. Once it has been reached, an error of
+        connecting to it is one of its owners' requests, as if the database did not respond: the coordinator would not
+        reach a server that is gone either.
+        """
+        server = await self._find_known(owner)
+        if server is None or server in self._pools:
+            return self._pools.get(server) if server else None
+        now = asyncio.get_running_loop().time()
+        if self._avoided.get(server, now) > now:
+            return None
+        self._avoided[server] = now + AVOIDED_SECONDS
+        if error := await self._try(server):
+            log.warning("reads go through the coordinator, as a server cannot be reached: %s: %s", server, error)
+            return None
+        self._pools[server] = ConnectionPool(partial(self._connect, server), size=self._size, timeout=self._timeout)
+        return self._pools[server]
+
+    async def find_unreachable(self, servers: Iterable[Server]) -> list[str]:
+        """Tries each server, and returns those that cannot be reached, with the reason."""
+        return [f"{server}: {error}" for server in servers if (error := await self._try(server))]
+
+    async def _find_known(self, owner: str) -> Server | None:
         now = asyncio.get_running_loop().time()
         server, until = self._known.get(owner, (None, now))
         if until <= now:
@@ -89,36 +110,29 @@ class OwnerServers:
             self._known.move_to_end(owner)
             if len(self._known) > KNOWN_OWNERS:
                 self._known.popitem(last=False)
-        if server is None or self._avoided.get(server, now) > now:
-            return None
-        if server not in self._pools:
-            self._pools[server] = ConnectionPool(partial(self._connect, server), size=self._size, timeout=self._timeout)
-        return self._pools[server]
+        return server
 
-    def avoid(self, error: ServerUnreachable) -> None:
-        """Leaves the reads of a server's owners to the coordinator for a while."""
-        now = asyncio.get_running_loop().time()
-        if self._avoided.get(error.server, 0.0) < now:
-            log.warning("reads go through the coordinator, as a server cannot be reached: %s", error)
-        self._avoided[error.server] = now + AVOIDED_SECONDS
-
-    async def find_unreachable(self, servers: Iterable[Server]) -> list[ServerUnreachable]:
-        """Tries a new connection to each server."""
-        found = []
-        for server in servers:
-            try:
-                connection = await self._connect(server, CONNECT_WITHIN)
-            except ServerUnreachable as error:
-                found.append(error)
-            else:
-                await connection.close(timeout=CONNECT_WITHIN)
-        return found
-
-    async def _connect(self, server: Server, within: float) -> Any:
-        within = min(within, CONNECT_WITHIN)
+    async def _try(self, server: Server) -> str:
+        """Returns why it cannot be reached; nothing if it can."""
         try:
-            connection = await open_connection(self._options, within=within, host=server.host, port=server.port)
-            await connection.execute(f"SET ROLE {self._role}; RESET ROLE", timeout=within)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise ServerUnreachable(server, error) from error
+            connection = await self._connect(server, SERVER_CONNECT_TIMEOUT)
+        except (OSError, TimeoutError, RuntimeError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            return str(error) or type(error).__name__
+        except asyncpg.InternalClientError as error:  # a standby, for one
+            return str(error)
+        connection.terminate()
+        return ""
+
+    async def _connect(self, server: Server, timeout: float) -> Any:  # noqa: ASYNC109 - as ConnectionPool passes it
+        """Connects to a server, and checks that it is the one, and that the role may be taken there."""
+        limit = min(timeout, SERVER_CONNECT_TIMEOUT)
+        async with asyncio.timeout(limit):
+            connection = await open_connection(self._options, limit, server)
+            try:
+                await connection.execute(f"SET ROLE {self._role}; RESET ROLE")
+                if not await connection.fetchval(IS_SERVER, *server):
+                    raise ConnectionError("it is another server")
+            except BaseException:
+                connection.terminate()
+                raise
         return connection

@@ -56,7 +56,7 @@ async def read_account(auth: AuthContext, owner: str) -> AsyncIterator[bytes]:
     for name, rows in (("sessions", logins), ("apps", apps), ("links", links), ("api_tokens", tokens)):
         head[name] = [dict(row) for row in rows]
     yield msgspec.json.encode(head)[:-1]
-    async with auth.database.transaction(owner, read_only=True) as session:
+    async with auth.database.transaction(owner, read_only=True, other_tables=True) as session:
         tables = (await session.exec(SELECT_USER_TABLES)).all()
     for table in tables:
         if table.readable and table.name not in SECRET_TABLES:
@@ -73,7 +73,7 @@ async def _read_pages(database: Database, owner: str, table: Any) -> AsyncIterat
     """Yields rows as JSON, in the order of the table's key."""
     after: dict[str, Any] = {}
     while True:
-        async with database.transaction(owner, read_only=True) as session:
+        async with database.transaction(owner, read_only=True, other_tables=True) as session:
             rows = (await session.exec(_page_query(table, is_first=not after), {"owner": owner, **after})).all()
         if not rows:
             return
