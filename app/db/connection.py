@@ -11,22 +11,23 @@ from app.db.results import DatabaseRow
 
 
 async def open_connection(options: ConnectOptions, limit: float, server: tuple[str, int] | None = None) -> Any:
-    """Connects within ``limit`` seconds: to a host and port, if they are not those of ``options``, which is a primary.
+    """Connects to the server of ``options``, or to a primary at another host and port.
 
-    Raises OSError, TimeoutError and errors of asyncpg.
+    ``limit`` is the longest time for connecting, and then for the rest, in seconds. Raises OSError, TimeoutError and
+    errors of asyncpg.
     """
     # A request that connects holds a place in the pool. If the network drops packets, attempts that will fail must not
     # keep later requests from trying.
     arguments = options.arguments() | {"timeout": min(options.connect_timeout, limit)}
     if server is not None:
         arguments |= {"host": server[0], "port": server[1], "target_session_attrs": "primary"}
-    async with asyncio.timeout(limit):
-        connection = await asyncpg.connect(record_class=DatabaseRow, **arguments)
-        try:
+    connection = await asyncpg.connect(record_class=DatabaseRow, **arguments)
+    try:
+        async with asyncio.timeout(limit):
             await _prepare(connection)
-        except BaseException:
-            connection.terminate()
-            raise
+    except BaseException:
+        connection.terminate()
+        raise
     return connection
 
 

@@ -1,7 +1,7 @@
 """The database: the connection pool, and the role and owner that each transaction begins with."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from sqlalchemy import text
@@ -13,6 +13,7 @@ from app.db.citus.owner_servers import (
     Server,
 )
 from app.db.citus.session import (
+    DISTRIBUTED_SETTINGS,
     DistributedSession,
     distributed_options,
     is_distributed,
@@ -44,6 +45,11 @@ def quote_owner(owner: str) -> str:
     return "'" + owner.replace("'", "''") + "'"
 
 
+def _set_locally(settings: Mapping[str, str]) -> str:
+    """Returns the commands of a transaction on a pooler's connection, which cannot be configured."""
+    return "".join(f" SET LOCAL {name} = '{value}';" for name, value in settings.items())
+
+
 class Database:
     """Hands out transactions on connections of one pool, and of one for each server of a distributed database."""
 
@@ -55,9 +61,7 @@ class Database:
         """
         self.options = options
         self.role = role
-        self._preamble = ""
-        if options.pooled:  # a pooler's connections cannot be configured, so each transaction sends its settings
-            self._preamble = "".join(f" SET LOCAL {name} = '{value}';" for name, value in SERVER_SETTINGS.items())
+        self._preamble = _set_locally(SERVER_SETTINGS) if options.pooled else ""
         self._session_type: type[Session] = Session  # until ``open`` has checked
         self.on_commit: Callable[[str], None] | None = None  # gets each write's owner (``app.db.notifications``)
         self._size, self._timeout = size, timeout
@@ -85,7 +89,9 @@ class Database:
         self._pool.discard(connection)  # it lacks the settings
         self._session_type = DistributedSession
         self._options = distributed_options(self.options)
-        if not self.options.pooled:
+        if self.options.pooled:
+            self._preamble += _set_locally(DISTRIBUTED_SETTINGS)
+        else:
             self._servers = OwnerServers(
                 self._options, self._find_server, role=self.role, size=self._size, timeout=self._timeout
             )

@@ -18,7 +18,7 @@ from app.db.connection_options import ConnectOptions
 from app.http.streamed_file import FIRST_BYTES, StreamedFile
 from app.main import create_app
 from app.schemas.transfer import CalendarEntryKind, ExportFormat
-from tests.citus import SUITE_DATABASE
+from tests.citus import CITUS_URL, SUITE_DATABASE
 from tests.databases import server_address
 from tests.faults.proxy import Proxy
 from tests.faults.stage import service_dsn
@@ -61,7 +61,10 @@ async def database_proxy(postgres: ConnectOptions) -> AsyncIterator[Proxy]:
 async def serving(database_proxy: Proxy) -> AsyncIterator[Server]:
     """Starts a real server in a thread, on the shared database: this thread serves the proxy to the database."""
     chat = {"LLM_MODEL": "none", "LLM_BASE_URL": "http://127.0.0.1:1", "LLM_API_KEY": "none"}
-    server = Server(service_dsn(database_proxy, SUITE_DATABASE), RATE_LIMIT_PER_MINUTE="0", COMMAND_TIMEOUT="5", **chat)
+    # On a cluster other reads would not pass the proxy.
+    through = {"STATEMENT_CACHE": "off"} if CITUS_URL else {}
+    dsn = service_dsn(database_proxy, SUITE_DATABASE)
+    server = Server(dsn, RATE_LIMIT_PER_MINUTE="0", COMMAND_TIMEOUT="5", **chat, **through)
     await asyncio.to_thread(server.start)
     try:
         yield server

@@ -95,10 +95,10 @@ class Fault:
         begin, commit = Database.begin, Session.commit
         fault = self
 
-        async def refusing(self: Database, statement: str, lane: Lane | None) -> Any:
+        async def refusing(self: Database, statement: str, lane: Lane | None, *, reads_of: str | None = None) -> Any:
             if "app.user_id" in statement:
                 fault.meet("begin")
-            return await begin(self, statement, lane)
+            return await begin(self, statement, lane, reads_of=reads_of)
 
         async def silent(self: Session) -> None:
             sent = self._connection is not None and self.source == "chat"

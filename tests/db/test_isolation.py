@@ -39,7 +39,7 @@ async def test_another_users_path_is_refused_before_any_query(
 ) -> None:
     task = await alice.add()
 
-    async def no_query(*_: Any) -> None:
+    async def no_query(*_: Any, **__: Any) -> None:
         raise AssertionError("a query was about to run")
 
     monkeypatch.setattr(database, "begin", no_query)

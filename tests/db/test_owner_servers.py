@@ -46,8 +46,8 @@ class Directory:
 
 
 @pytest.fixture
-async def options(databases: Databases, migrated: str) -> ConnectOptions:
-    return await databases.create(migrated, METADATA)
+async def options(databases: Databases) -> ConnectOptions:
+    return await databases.create(change=METADATA)
 
 
 @pytest.fixture

@@ -24,8 +24,9 @@ OPEN = """
 
 
 @pytest.fixture
-async def options(databases: Databases, migrated: str) -> ConnectOptions:
-    return await databases.create(migrated)
+async def options(databases: Databases, undistributed: str) -> ConnectOptions:
+    """Returns the options of a database of one server: tests look at its connections."""
+    return await databases.create(undistributed)
 
 
 @pytest.fixture

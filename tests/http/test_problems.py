@@ -276,7 +276,7 @@ def test_a_permission_error_of_the_database_is_logged_as_critical(caplog: pytest
 async def test_a_database_failure_is_returned_as_a_problem(
     fresh: FastAPI, visitor: Person, monkeypatch: pytest.MonkeyPatch, fact: AppError
 ) -> None:
-    async def begin(*_: Any) -> Any:
+    async def begin(*_: Any, **__: Any) -> Any:
         raise fact
 
     monkeypatch.setattr(fresh.state.database, "begin", begin)
