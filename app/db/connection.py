@@ -13,8 +13,8 @@ from app.db.results import DatabaseRow
 async def open_connection(options: ConnectOptions, limit: float, server: tuple[str, int] | None = None) -> Any:
     """Connects to the server of ``options``, or to a primary at another host and port.
 
-    ``limit`` is the longest time for connecting, and then for the rest, in seconds. Raises OSError, TimeoutError and
-    errors of asyncpg.
+    ``limit`` is the longest time for connecting, and then for the rest, in seconds. Raises OSError, TimeoutError,
+    errors of asyncpg, and RuntimeError for a server that would read quotes in another way.
     """
     # A request that connects holds a place in the pool. If the network drops packets, attempts that will fail must not
     # keep later requests from trying.

@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from sqlalchemy import text
-
 from app.db.citus.owner_servers import (
     SELECT_FILLED_SERVERS,
     SELECT_OWNER_SERVER,
@@ -45,8 +43,8 @@ def quote_owner(owner: str) -> str:
     return "'" + owner.replace("'", "''") + "'"
 
 
-def _set_locally(settings: Mapping[str, str]) -> str:
-    """Returns the commands of a transaction on a pooler's connection, which cannot be configured."""
+def _format_set_local(settings: Mapping[str, str]) -> str:
+    """Returns the commands for a transaction on a pooler's connection, which cannot be configured."""
     return "".join(f" SET LOCAL {name} = '{value}';" for name, value in settings.items())
 
 
@@ -57,11 +55,11 @@ class Database:
         """Opens no connection before ``open``.
 
         ``size`` is that of each pool. ``timeout`` is the longest wait for a place of the owner, and then for a
-        connection, in seconds; on a distributed database also for the lookup of an owner's server.
+        connection, in seconds.
         """
         self.options = options
         self.role = role
-        self._preamble = _set_locally(SERVER_SETTINGS) if options.pooled else ""
+        self._preamble = _format_set_local(SERVER_SETTINGS) if options.pooled else ""
         self._session_type: type[Session] = Session  # until ``open`` has checked
         self.on_commit: Callable[[str], None] | None = None  # gets each write's owner (``app.db.notifications``)
         self._size, self._timeout = size, timeout
@@ -90,7 +88,7 @@ class Database:
         self._session_type = DistributedSession
         self._options = distributed_options(self.options)
         if self.options.pooled:
-            self._preamble += _set_locally(DISTRIBUTED_SETTINGS)
+            self._preamble += _format_set_local(DISTRIBUTED_SETTINGS)
         else:
             self._servers = OwnerServers(
                 self._options, self._find_server, role=self.role, size=self._size, timeout=self._timeout
@@ -102,16 +100,19 @@ class Database:
 
     async def _find_server(self, owner: str) -> Server | None:
         async with self.transaction(NO_OWNER, read_only=True) as session:
-            found = (await session.exec(text(SELECT_OWNER_SERVER), {"owner": owner})).first()
+            found = (await session.exec(SELECT_OWNER_SERVER, {"owner": owner})).first()
         return None if found is None else Server(*found)
 
-    async def find_unreachable(self) -> list[str]:
-        """Returns the servers of a distributed database to which this process cannot connect for reads."""
+    async def find_unreachable(self) -> list[str] | None:
+        """Returns the servers to which this process cannot connect for reads, each with the reason.
+
+        None if no server has rows, or reads begin on none.
+        """
         if self._servers is None:
-            return []
+            return None
         async with self.transaction(NO_OWNER, read_only=True) as session:
-            servers = [Server(*row) for row in (await session.exec(text(SELECT_FILLED_SERVERS))).all()]
-        return await self._servers.find_unreachable(servers)
+            servers = [Server(*row) for row in (await session.exec(SELECT_FILLED_SERVERS)).all()]
+        return await self._servers.find_unreachable(servers) if servers else None
 
     async def close(self) -> None:
         """Waits up to ROLLBACK_TIMEOUT for running transactions, then closes every connection."""
@@ -133,7 +134,7 @@ class Database:
 
     @property
     def load(self) -> tuple[int, int, int]:
-        """Counts transactions that run or wait for a connection, and the most that may run, in the fullest pool."""
+        """Counts transactions that run, that wait, and that may run: of the fullest pool, and waiting ones of lanes."""
         running, waiting, size = max(pool.load for pool in self._pools)
         return running, waiting + self._lanes.waiting, size
 
@@ -182,8 +183,7 @@ class Database:
             if lane is not None:
                 await self._lanes.enter(lane)
             try:
-                pool = await self._choose_pool(reads_of)
-                connection = await pool.begin(statement)
+                pool, connection = await self._begin(statement, reads_of)
             except BaseException:
                 if lane is not None:
                     self._lanes.leave(lane)
@@ -195,10 +195,15 @@ class Database:
         self._held[connection] = pool, lane
         return connection
 
-    async def _choose_pool(self, reads_of: str | None) -> ConnectionPool:
+    async def _begin(self, statement: str, reads_of: str | None) -> tuple[ConnectionPool, Any]:
         if self._servers is None or reads_of is None:
-            return self._pool
-        return await self._servers.find_pool(reads_of) or self._pool
+            return self._pool, await self._pool.begin(statement)
+        pool = await self._servers.find_pool(reads_of) or self._pool
+        try:
+            return pool, await pool.begin(statement)
+        except Exception:
+            self._servers.forget(reads_of)
+            raise
 
     def release(self, connection: Any, *, is_read_only: bool = False) -> None:
         """Returns a connection to its pool: its transaction has ended, or has only read."""

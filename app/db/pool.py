@@ -22,6 +22,7 @@ COMMIT_DELAY = 0.05  # seconds for which a transaction that has only read may st
 POOL_IDLE_TIMEOUT = 300.0  # seconds after which an idle connection is closed: the network may have dropped it
 COMMIT_TIMEOUT = 2.0  # seconds for a COMMIT in the background
 COMMIT_PREFIX = "COMMIT; "
+BEGIN_SHARE = 0.75  # of the wait for a place: the limit for connecting, and then for BEGIN
 
 
 class ConnectionPool:
@@ -35,7 +36,7 @@ class ConnectionPool:
         self._connect = connect
         self._size = size
         self._semaphore = FairSemaphore(size, timeout)  # counts connections in use
-        self._begin_timeout = 0.75 * timeout  # for connecting and BEGIN: shorter than the wait for a place
+        self._begin_timeout = BEGIN_SHARE * timeout
         self._idle: list[tuple[Any, float]] = []  # with the time of its last use; the latest is used first
         self._taken: set[Any] = set()
         self._reading: set[Any] = set()  # idle with a transaction that has not ended

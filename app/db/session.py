@@ -46,8 +46,7 @@ class Session:
 
     distributed = False
     __slots__ = (
-        "_begin", "_connection", "_database", "_defers_commit", "_lane", "_notifies", "_reads_of",
-        "_responds",
+        "_begin", "_connection", "_database", "_defers_commit", "_lane", "_notifies", "_reads_of", "_responds",
         "joined", "owner", "revision", "round_trips", "rows_before", "source",
     )  # fmt: skip
 

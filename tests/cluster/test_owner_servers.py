@@ -4,10 +4,11 @@ import json
 import re
 
 import asyncpg
+import pytest
 from sqlalchemy import text
 
 from app.db import migrations
-from app.db.citus.distribution import distribute_tables
+from app.db.citus.distribution import DistributionError, distribute_tables, require_distribution
 from app.db.database import Database
 from app.db.epoch import begin_epoch
 from app.services.changes.entities import DISTRIBUTED_TABLES
@@ -77,7 +78,7 @@ async def test_before_the_tables_are_distributed_all_is_read_from_the_coordinato
     database = await Database(options, size=1, timeout=5).open()
     try:
         assert await read(database, OWNERS[0]) == (cluster.coordinator.port, ["here"])
-        assert await database.find_unreachable() == []
+        assert await database.find_unreachable() is None
     finally:
         await database.close()
 
@@ -98,6 +99,24 @@ async def test_a_server_without_the_tables_is_left_to_the_coordinator(cluster: C
             places.add(port)
             assert titles == ["there"]
         assert places == {cluster.coordinator.port, cluster.workers[1].port}
+    finally:
+        await database.close()
+
+
+async def test_the_start_refuses_a_coordinator_with_rows_of_users(cluster: Cluster, name: str) -> None:
+    """Its catalogue has parts of tables: the export of an account must not."""
+    options = await cluster.create_distributed(name)
+    own = f"'127.0.0.1', {cluster.coordinator.port}"
+    await cluster.coordinator.run(
+        f"select citus_set_node_property({own}, 'shouldhaveshards', true)",
+        "select rebalance_table_shards(shard_transfer_mode := 'block_writes')",
+        f"select citus_set_node_property({own}, 'shouldhaveshards', false)",  # what is left would not be noticed
+        database=name,
+    )
+    database = await Database(options, size=1, timeout=5).open()
+    try:
+        with pytest.raises(DistributionError, match="the coordinator has rows of users"):
+            await require_distribution(database, DISTRIBUTED_TABLES)
     finally:
         await database.close()
 
@@ -138,8 +157,9 @@ async def test_servers_that_a_process_cannot_reach_are_named(cluster: Cluster, n
         assert await database.find_unreachable() == []
         cluster.workers[0].kill()
         try:
-            (found,) = await database.find_unreachable()
-            assert f"127.0.0.1:{cluster.workers[0].port}: " in found
+            found = await database.find_unreachable()
+            assert found is not None
+            assert [f"127.0.0.1:{cluster.workers[0].port}: " in one for one in found] == [True]
         finally:
             await cluster.workers[0].start()
     finally:

@@ -25,7 +25,7 @@ OPEN = """
 
 @pytest.fixture
 async def options(databases: Databases, undistributed: str) -> ConnectOptions:
-    """Returns the options of a database of one server: tests look at its connections."""
+    """Returns the options of a database of one server, whose connections the tests count."""
     return await databases.create(undistributed)
 
 

@@ -121,13 +121,13 @@ async def _check_distribution(options: ConnectOptions) -> Finding:
 
 
 async def _check_reads(database: Database) -> Finding:
-    """Checks whether reads can begin on the servers that have the rows. Never a failure: the coordinator serves all."""
-    if database.options.pooled:
-        return Finding("reads", True, "go through the coordinator: DATABASE_URL is that of a pooler")
+    """Checks whether reads can begin on the servers that have the rows. One that cannot be reached is no failure."""
     try:
         unreachable = await database.find_unreachable()
     except AppError as error:
         return Finding("reads", False, describe_failure(error))
+    if unreachable is None:
+        return Finding("reads", True, "go through the coordinator: it has all rows, or is behind a pooler")
     if unreachable:
         where = "; ".join(unreachable)
         return Finding("reads", True, f"go through the coordinator where the service cannot connect: {where}")

@@ -52,6 +52,10 @@ DESCRIBE_FUNCTIONS = f"""
 SELECT_FUNCTIONS = f"select pg_get_functiondef(p.oid) from {OWN_FUNCTIONS}"  # noqa: S608
 ON_EVERY_SERVER = "select success, result from run_command_on_all_nodes($1, parallel := false)"
 SELECT_DISTRIBUTED = "select cast(logicalrelid as text) from pg_dist_partition where partmethod = 'h'"
+# Of users' tables; tables of which each server has a copy have such parts everywhere.
+HAS_SHARDS_HERE = """
+    select exists (select from pg_dist_placement join pg_dist_shard using (shardid)
+                   join pg_dist_partition using (logicalrelid) where groupid = 0 and partmethod = 'h')"""
 SELECT_TABLES = """
     select c.relname as name, pg_size_pretty(pg_table_size(c.oid)) as size, pg_relation_size(c.oid) > 0 as filled,
            array(select distinct f.relname::text from pg_constraint k join pg_class f on f.oid = k.confrelid
@@ -110,6 +114,8 @@ async def require_distribution(database: Database, tables: Mapping[str, str]) ->
     statement can use it together with the others."""
     async with database.transaction(NO_OWNER, read_only=True) as session:
         there = set((await session.exec(text(SELECT_DISTRIBUTED))).all())
+        if (await session.exec(text(HAS_SHARDS_HERE))).one():
+            raise DistributionError("the coordinator has rows of users: 'todo distribute --check' says what to run")
     if (missing := sorted(tables.keys() - there)) and len(missing) < len(tables):
         raise DistributionError(f"not distributed: {', '.join(missing)}. Run 'todo distribute'")
 

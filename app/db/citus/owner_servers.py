@@ -1,8 +1,8 @@
 """The server that has an owner's rows: transactions that only read begin there, which spares the coordinator.
 
 Any server executes any statement on distributed tables, so what is remembered here may be old: reads of an owner who
-has moved are only slower. Writes go to the coordinator, from which other processes are notified
-(``app.db.notifications``).
+has moved are only slower, as long as the old server runs. Writes go to the coordinator, from which other processes are
+notified (``app.db.notifications``).
 """
 
 import asyncio
@@ -13,23 +13,27 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import asyncpg
+from sqlalchemy import text
 
+from app.db.compiled import CompiledStatement
 from app.db.connection import open_connection
 from app.db.connection_options import ConnectOptions
-from app.db.pool import ConnectionPool
+from app.db.error_mapping import NO_RESPONSE
+from app.db.pool import BEGIN_SHARE, ConnectionPool
 
 log = logging.getLogger(__name__)
 
 # A server without the coordinator's metadata has no tables.
-SELECT_OWNER_SERVER = """
-    select nodename, nodeport from pg_dist_node join pg_dist_placement using (groupid)
-    where noderole = 'primary' and isactive and hasmetadata and metadatasynced and shardid = (
-        select get_shard_id_for_distribution_column(logicalrelid, cast(:owner as text))
-        from pg_dist_partition where logicalrelid = 'users'::regclass)"""
-SELECT_FILLED_SERVERS = """
+SERVER_PLACES = """
     select distinct nodename, nodeport from pg_dist_node join pg_dist_placement using (groupid)
-    where noderole = 'primary' order by 1, 2"""
-# Whether the server that accepts a connection is the one that the coordinator means by this name.
+    where noderole = 'primary' and isactive and hasmetadata and metadatasynced"""
+SELECT_FILLED_SERVERS = CompiledStatement(text(f"{SERVER_PLACES} order by 1, 2"))
+SELECT_OWNER_SERVER = CompiledStatement(
+    text(f"""{SERVER_PLACES} and shardid = (
+        select get_shard_id_for_distribution_column(logicalrelid, cast(:owner as text))
+        from pg_dist_partition where logicalrelid = 'users'::regclass)""")  # noqa: S608 - a constant
+)
+# Whether the server that accepts a connection has this name in the cluster's list.
 IS_SERVER = """
     select exists (select from pg_dist_node join pg_dist_local_group using (groupid)
                    where nodename = $1 and nodeport = $2)"""
@@ -62,7 +66,7 @@ class OwnerServers:
         size: int,
         timeout: float,
     ) -> None:
-        """Connects with ``options``, but to the servers that ``find`` returns for owners, and to become ``role``.
+        """Connects with ``options``, but to the servers that ``find`` returns for owners; ``role`` is checked there.
 
         ``find`` returns None for an owner whose rows are on no such server. ``size`` and ``timeout`` are those of a
         pool.
@@ -70,8 +74,9 @@ class OwnerServers:
         self._options, self._find, self._role = options.with_settings(OWNER_SERVER_SETTINGS), find, role
         self._size, self._timeout = size, timeout
         self._pools: dict[Server, ConnectionPool] = {}
-        self._known: OrderedDict[str, tuple[Server | None, float]] = OrderedDict()  # with the time at which it ends
-        self._avoided: dict[Server, float] = {}  # with that time
+        self._known: OrderedDict[str, tuple[Server | None, float]] = OrderedDict()  # and when it expires
+        self._avoided: dict[Server, float] = {}  # until when
+        self._reported: dict[Server, float] = {}  # until when no further line is logged
 
     @property
     def pools(self) -> list[ConnectionPool]:
@@ -80,25 +85,36 @@ class OwnerServers:
     async def find_pool(self, owner: str) -> ConnectionPool | None:
         """Returns the pool of the owner's server; None where the coordinator must serve. Raises as ``find`` does.
 
-        A server is tried by one transaction, and others do not wait for it. Once it has been reached, an error of
-        connecting to it is one of its owners' requests, as if the database did not respond: the coordinator would not
-        reach a server that is gone either.
+        A server is tried by one transaction, and others do not wait for it. Once it has been reached, a transaction
+        that cannot connect fails: the coordinator would not reach a server that is gone either, and all users share
+        its pool.
         """
         server = await self._find_known(owner)
-        if server is None or server in self._pools:
-            return self._pools.get(server) if server else None
+        if server is None:
+            return None
+        if pool := self._pools.get(server):
+            return pool
         now = asyncio.get_running_loop().time()
         if self._avoided.get(server, now) > now:
             return None
         self._avoided[server] = now + AVOIDED_SECONDS
-        if error := await self._try(server):
-            log.warning("reads go through the coordinator, as a server cannot be reached: %s: %s", server, error)
+        try:
+            error = await self._try(server)
+        except BaseException:
+            del self._avoided[server]
+            raise
+        if error:
+            self._report(server, error)
             return None
         self._pools[server] = ConnectionPool(partial(self._connect, server), size=self._size, timeout=self._timeout)
         return self._pools[server]
 
+    def forget(self, owner: str) -> None:
+        """Looks the owner's server up again for the next transaction: the known one may have been replaced."""
+        self._known.pop(owner, None)
+
     async def find_unreachable(self, servers: Iterable[Server]) -> list[str]:
-        """Tries each server, and returns those that cannot be reached, with the reason."""
+        """Tries each server, and returns those that cannot be reached, each with the reason."""
         return [f"{server}: {error}" for server in servers if (error := await self._try(server))]
 
     async def _find_known(self, owner: str) -> Server | None:
@@ -115,24 +131,40 @@ class OwnerServers:
     async def _try(self, server: Server) -> str:
         """Returns why it cannot be reached; nothing if it can."""
         try:
-            connection = await self._connect(server, SERVER_CONNECT_TIMEOUT)
-        except (OSError, TimeoutError, RuntimeError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            connection = await self._open(server, BEGIN_SHARE * self._timeout)
+        except NO_RESPONSE as error:
             return str(error) or type(error).__name__
-        except asyncpg.InternalClientError as error:  # a standby, for one
-            return str(error)
         connection.terminate()
         return ""
 
     async def _connect(self, server: Server, timeout: float) -> Any:  # noqa: ASYNC109 - as ConnectionPool passes it
-        """Connects to a server, and checks that it is the one, and that the role may be taken there."""
-        limit = min(timeout, SERVER_CONNECT_TIMEOUT)
-        async with asyncio.timeout(limit):
-            connection = await open_connection(self._options, limit, server)
-            try:
-                await connection.execute(f"SET ROLE {self._role}; RESET ROLE")
-                if not await connection.fetchval(IS_SERVER, *server):
-                    raise ConnectionError("it is another server")
-            except BaseException:
-                connection.terminate()
-                raise
+        try:
+            return await self._open(server, timeout)
+        except NO_RESPONSE as error:
+            self._report(server, str(error) or type(error).__name__)
+            raise
+
+    async def _open(self, server: Server, limit: float) -> Any:
+        """Connects to a server, and checks that it is the one, and that the role may be taken there.
+
+        Raises an error of NO_RESPONSE.
+        """
+        try:
+            async with asyncio.timeout(min(limit, SERVER_CONNECT_TIMEOUT)):
+                connection = await open_connection(self._options, limit, server)
+                try:
+                    await connection.execute(f"SET ROLE {self._role}; RESET ROLE")
+                    if not await connection.fetchval(IS_SERVER, *server):
+                        raise ConnectionError("it is another server")
+                except BaseException:
+                    connection.terminate()
+                    raise
+        except (asyncpg.PostgresError, RuntimeError) as error:
+            raise ConnectionError(str(error)) from error
         return connection
+
+    def _report(self, server: Server, error: str) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._reported.get(server, now) <= now:
+            self._reported[server] = now + AVOIDED_SECONDS
+            log.warning("a server cannot be reached for the reads of its users: %s: %s", server, error)
