@@ -134,8 +134,7 @@ class Limit:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        arguments = self.options.arguments()
-        arguments["server_settings"] = arguments["server_settings"] | PREPARED_SETTINGS
+        arguments = self.options.with_settings(PREPARED_SETTINGS).arguments()
         async with asyncpg.create_pool(min_size=1, max_size=self.size, reset=_no_reset, **arguments) as self.pool:
             gc.collect()
             gc.freeze()

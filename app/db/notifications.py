@@ -9,7 +9,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -42,8 +41,7 @@ class ChangeNotifications:
 
         ``program``, one of RUNNING_PROGRAMS, is how other commands see that it runs.
         """
-        named = {**options.server_settings, "application_name": program}
-        self._options = replace(options, server_settings=named)
+        self._options = options.with_settings({"application_name": program})
         self._listeners: list[Listener] = []
         self._fresh: set[str] = set()
         self._outbox: set[str] = set()

@@ -99,13 +99,13 @@ class OwnerServers:
             return None
         self._avoided[server] = now + AVOIDED_SECONDS
         try:
-            error = await self._try(server)
+            await self._try(server)
+        except ConnectionError as error:
+            self._report(server, error)
+            return None
         except BaseException:
             del self._avoided[server]
             raise
-        if error:
-            self._report(server, error)
-            return None
         self._pools[server] = ConnectionPool(partial(self._connect, server), size=self._size, timeout=self._timeout)
         return self._pools[server]
 
@@ -115,7 +115,13 @@ class OwnerServers:
 
     async def find_unreachable(self, servers: Iterable[Server]) -> list[str]:
         """Tries each server, and returns those that cannot be reached, each with the reason."""
-        return [f"{server}: {error}" for server in servers if (error := await self._try(server))]
+        found = []
+        for server in servers:
+            try:
+                await self._try(server)
+            except ConnectionError as error:
+                found.append(str(error))
+        return found
 
     async def _find_known(self, owner: str) -> Server | None:
         now = asyncio.get_running_loop().time()
@@ -128,26 +134,20 @@ class OwnerServers:
                 self._known.popitem(last=False)
         return server
 
-    async def _try(self, server: Server) -> str:
-        """Returns why it cannot be reached; nothing if it can."""
-        try:
-            connection = await self._open(server, BEGIN_SHARE * self._timeout)
-        except NO_RESPONSE as error:
-            return str(error) or type(error).__name__
-        connection.terminate()
-        return ""
+    async def _try(self, server: Server) -> None:
+        (await self._open(server, BEGIN_SHARE * self._timeout)).terminate()
 
     async def _connect(self, server: Server, timeout: float) -> Any:  # noqa: ASYNC109 - as ConnectionPool passes it
         try:
             return await self._open(server, timeout)
-        except NO_RESPONSE as error:
-            self._report(server, str(error) or type(error).__name__)
+        except ConnectionError as error:
+            self._report(server, error)
             raise
 
     async def _open(self, server: Server, limit: float) -> Any:
         """Connects to a server, and checks that it is the one, and that the role may be taken there.
 
-        Raises an error of NO_RESPONSE.
+        Raises ConnectionError, which names the server and the reason.
         """
         try:
             async with asyncio.timeout(min(limit, SERVER_CONNECT_TIMEOUT)):
@@ -159,12 +159,12 @@ class OwnerServers:
                 except BaseException:
                     connection.terminate()
                     raise
-        except (asyncpg.PostgresError, RuntimeError) as error:
-            raise ConnectionError(str(error)) from error
+        except (*NO_RESPONSE, asyncpg.PostgresError, RuntimeError) as error:
+            raise ConnectionError(f"{server}: {str(error) or type(error).__name__}") from error
         return connection
 
-    def _report(self, server: Server, error: str) -> None:
+    def _report(self, server: Server, error: ConnectionError) -> None:
         now = asyncio.get_running_loop().time()
         if self._reported.get(server, now) <= now:
             self._reported[server] = now + AVOIDED_SECONDS
-            log.warning("a server cannot be reached for the reads of its users: %s: %s", server, error)
+            log.warning("a server cannot be reached for the reads of its users: %s", error)
