@@ -19,6 +19,7 @@ from app.config import Settings
 from app.db import migrations
 from app.db.citus.distribution import distribute_tables
 from app.db.connection_options import ConnectOptions, connect_options
+from app.db.database import Database
 from app.services.changes.entities import DISTRIBUTED_TABLES
 from tests.ports import free_port
 
@@ -167,6 +168,16 @@ class Cluster:
             database=name,
         )
         return next(worker for worker in [*self.workers, self.spare] if worker.port == port)
+
+
+@asynccontextmanager
+async def opened(options: ConnectOptions) -> AsyncIterator[Database]:
+    """Opens the service's pools, without the service."""
+    database = await Database(options, size=2, timeout=5).open()
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 @asynccontextmanager

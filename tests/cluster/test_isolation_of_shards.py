@@ -3,10 +3,10 @@
 import asyncpg
 import pytest
 
-from app.db.database import Database, quote_owner
+from app.db.database import quote_owner
 from app.services.changes.entities import DISTRIBUTED_TABLES
 from app.services.operations.isolation_check import NotIsolated, verify_isolation
-from tests.cluster.servers import Cluster, Server
+from tests.cluster.servers import Cluster, Server, opened
 from tests.cluster.test_distribution import serving
 
 BEGIN = "begin; set local role todo_user; set local citus.propagate_set_commands = 'local'; set local app.user_id = "
@@ -75,8 +75,7 @@ async def test_a_foreign_row_is_invisible_in_the_shards_themselves(cluster: Clus
 )
 async def test_a_start_asks_every_server_for_its_shards(cluster: Cluster, name: str, change: str) -> None:
     options = await cluster.create_distributed(name)
-    database = await Database(options, size=1, timeout=5).open()
-    try:
+    async with opened(options) as database:
         await verify_isolation(database)
         connection = await open_shards(cluster.workers[1], name)
         try:
@@ -87,8 +86,6 @@ async def test_a_start_asks_every_server_for_its_shards(cluster: Cluster, name: 
             await connection.close()
         with pytest.raises(NotIsolated, match=rf"on server 127.0.0.1:{cluster.workers[1].port} .*{shard}"):
             await verify_isolation(database)
-    finally:
-        await database.close()
 
 
 async def test_a_policy_that_becomes_permissive_on_shards_is_refused(cluster: Cluster, name: str) -> None:
@@ -97,9 +94,6 @@ async def test_a_policy_that_becomes_permissive_on_shards_is_refused(cluster: Cl
     await cluster.coordinator.run(
         "create policy fewer on tasks as restrictive using (title <> 'x')", "select 1", database=name
     )
-    database = await Database(options, size=1, timeout=5).open()
-    try:
+    async with opened(options) as database:
         with pytest.raises(NotIsolated, match="rows of one user are visible to another in: tasks"):
             await verify_isolation(database)
-    finally:
-        await database.close()

@@ -2,8 +2,9 @@
 
 import json
 import re
+from collections.abc import Callable
 
-import asyncpg
+import psutil
 import pytest
 from sqlalchemy import text
 
@@ -15,8 +16,9 @@ from app.services.changes.entities import DISTRIBUTED_TABLES
 from app.services.tasks.create_update import get_task
 from app.services.users import get_revision
 from tests.accounts.support import Visitor
-from tests.cluster.servers import Cluster
+from tests.cluster.servers import Cluster, Server, opened
 from tests.cluster.test_distribution import serving
+from tests.support import Person
 
 PORT = text("select cast(current_setting('port') as integer)")
 TITLES = text("select title from tasks where user_id = :owner")
@@ -33,30 +35,30 @@ async def read(database: Database, owner: str) -> tuple[int, list[str]]:
         return (await session.exec(PORT)).one(), (await session.exec(TITLES, {"owner": owner})).all()
 
 
+async def add_one_each(person: Callable[[str], Person], title: str) -> None:
+    for owner in OWNERS:
+        await person(owner).add(title)
+
+
 async def test_a_read_is_of_the_server_with_the_rows_and_finds_what_was_written(cluster: Cluster, name: str) -> None:
     options = await cluster.create_distributed(name)
-    database = await Database(options, size=2, timeout=5).open()
-    try:
-        async with serving(options) as person:
-            for number, owner in enumerate(OWNERS):
-                await person(owner).add(f"task {number}")
-                worker = await cluster.find_worker(name, owner)
-                assert await read(database, owner) == (worker.port, [f"task {number}"])
-                await person(owner).add("a second one")
-                assert await person(owner).titles() == ["a second one", f"task {number}"]
-                assert len((await read(database, owner))[1]) == 2
-            async with database.transaction(OWNERS[0]) as session:
-                assert (await session.exec(PORT)).one() == cluster.coordinator.port
-    finally:
-        await database.close()
+    async with opened(options) as database, serving(options) as person:
+        for number, owner in enumerate(OWNERS):
+            await person(owner).add(f"task {number}")
+            worker = await cluster.find_worker(name, owner)
+            assert await read(database, owner) == (worker.port, [f"task {number}"])
+            await person(owner).add("a second one")
+            assert await person(owner).titles() == ["a second one", f"task {number}"]
+            assert len((await read(database, owner))[1]) == 2
+        async with database.transaction(OWNERS[0]) as session:
+            assert (await session.exec(PORT)).one() == cluster.coordinator.port
 
 
 async def test_an_owner_who_has_moved_is_read_wherever_the_read_begins(cluster: Cluster, name: str) -> None:
     options = await cluster.create_distributed(name)
     async with serving(options) as person:
         await person(OWNERS[0]).add("before")
-    database = await Database(options, size=2, timeout=5).open()
-    try:
+    async with opened(options) as database:
         before = await cluster.find_worker(name, OWNERS[0])
         assert await read(database, OWNERS[0]) == (before.port, ["before"])
         after = next(worker for worker in cluster.workers if worker.port != before.port)
@@ -65,8 +67,6 @@ async def test_an_owner_who_has_moved_is_read_wherever_the_read_begins(cluster: 
         assert database._servers is not None
         database._servers._known.clear()  # five minutes later
         assert await read(database, OWNERS[0]) == (after.port, ["before"])
-    finally:
-        await database.close()
 
 
 async def test_before_the_tables_are_distributed_all_is_read_from_the_coordinator(cluster: Cluster, name: str) -> None:
@@ -75,32 +75,25 @@ async def test_before_the_tables_are_distributed_all_is_read_from_the_coordinato
     async with serving(options) as person:
         await person(OWNERS[0]).add("here")
         assert await person(OWNERS[0]).titles() == ["here"]
-    database = await Database(options, size=1, timeout=5).open()
-    try:
+    async with opened(options) as database:
         assert await read(database, OWNERS[0]) == (cluster.coordinator.port, ["here"])
         assert await database.find_unreachable() is None
-    finally:
-        await database.close()
 
 
 async def test_a_server_without_the_tables_is_left_to_the_coordinator(cluster: Cluster, name: str) -> None:
     options = await cluster.create_distributed(name)
     async with serving(options) as person:
-        for owner in OWNERS:
-            await person(owner).add("there")
+        await add_one_each(person, "there")
     await cluster.coordinator.run(
         f"select stop_metadata_sync_to_node('127.0.0.1', {cluster.workers[0].port})", database=name
     )
-    database = await Database(options, size=2, timeout=5).open()
-    try:
+    async with opened(options) as database:
         places = set()
         for owner in OWNERS:
             port, titles = await read(database, owner)
             places.add(port)
             assert titles == ["there"]
         assert places == {cluster.coordinator.port, cluster.workers[1].port}
-    finally:
-        await database.close()
 
 
 async def test_the_start_refuses_a_coordinator_with_rows_of_users(cluster: Cluster, name: str) -> None:
@@ -113,12 +106,9 @@ async def test_the_start_refuses_a_coordinator_with_rows_of_users(cluster: Clust
         f"select citus_set_node_property({own}, 'shouldhaveshards', false)",  # what is left would not be noticed
         database=name,
     )
-    database = await Database(options, size=1, timeout=5).open()
-    try:
+    async with opened(options) as database:
         with pytest.raises(DistributionError, match="the coordinator has rows of users"):
             await require_distribution(database, DISTRIBUTED_TABLES)
-    finally:
-        await database.close()
 
 
 async def test_a_new_epoch_reaches_owners_who_have_not_written(cluster: Cluster, name: str) -> None:
@@ -127,13 +117,10 @@ async def test_a_new_epoch_reaches_owners_who_have_not_written(cluster: Cluster,
     async with serving(options) as person:
         await person(OWNERS[0]).add("before")
     revision = await begin_epoch(options)
-    database = await Database(options, size=2, timeout=5).open()
-    try:
+    async with opened(options) as database:
         for owner in OWNERS[1:]:
             async with database.transaction(owner, read_only=True) as session:
                 assert await get_revision(session, owner) == revision
-    finally:
-        await database.close()
 
 
 async def test_an_export_of_an_account_has_no_secret_and_each_row_once(cluster: Cluster, name: str) -> None:
@@ -152,8 +139,7 @@ async def test_an_export_of_an_account_has_no_secret_and_each_row_once(cluster: 
 
 async def test_servers_that_a_process_cannot_reach_are_named(cluster: Cluster, name: str) -> None:
     options = await cluster.create_distributed(name)
-    database = await Database(options, size=1, timeout=5).open()
-    try:
+    async with opened(options) as database:
         assert await database.find_unreachable() == []
         cluster.workers[0].kill()
         try:
@@ -162,23 +148,17 @@ async def test_servers_that_a_process_cannot_reach_are_named(cluster: Cluster, n
             assert [f"127.0.0.1:{cluster.workers[0].port}: " in one for one in found] == [True]
         finally:
             await cluster.workers[0].start()
-    finally:
-        await database.close()
 
 
 async def test_a_foreign_row_is_invisible_on_the_server_that_has_it(cluster: Cluster, name: str) -> None:
     options = await cluster.create_distributed(name)
     async with serving(options) as person:
-        for owner in OWNERS:
-            await person(owner).add("private")
-    database = await Database(options, size=2, timeout=5).open()
-    try:
+        await add_one_each(person, "private")
+    async with opened(options) as database:
         for owner in OWNERS:
             async with database.transaction(owner, read_only=True) as session:
                 for other in OWNERS:
                     assert (await session.exec(TITLES, {"owner": other})).all() == ["private"] * (other == owner)
-    finally:
-        await database.close()
 
 
 async def test_many_reads_of_one_connection_keep_its_memory(cluster: Cluster, name: str) -> None:
@@ -187,31 +167,23 @@ async def test_many_reads_of_one_connection_keep_its_memory(cluster: Cluster, na
     async with serving(options) as person:
         task = (await person(OWNERS[0]).add("read often"))["id"]
     worker = await cluster.find_worker(name, OWNERS[0])
-    connection = await asyncpg.connect(worker.url(name))
-    database = await Database(options, size=1, timeout=5).open()
-    try:
+    async with opened(options) as database:
         used = []
         for reads in (50, 2000):
             for _ in range(reads):
                 async with database.transaction(OWNERS[0], read_only=True) as session:
                     assert (await get_task(session, OWNERS[0], task)).title == "read often"
-            used.append(await _largest(connection, name))
-        assert used[1] - used[0] < 20_000
-    finally:
-        await database.close()
-        await connection.close()
+            used.append(await _largest(worker, name))
+        assert used[1] - used[0] < 20_000 * 1024
 
 
-async def _largest(connection: asyncpg.Connection, name: str) -> int:
-    """Returns the memory of the largest connection of a database, in KB."""
-    pids = await connection.fetch("select pid from pg_stat_activity where datname = $1 and usename is not null", name)
-    return max(_resident(row["pid"]) for row in pids)
-
-
-def _resident(pid: int) -> int:
-    with open(f"/proc/{pid}/status") as file:
-        found = [line.split()[1] for line in file if line.startswith("RssAnon")]
-    return int(found[0]) if found else 0
+async def _largest(server: Server, name: str) -> int:
+    """Returns the memory of the largest connection of a database, without what connections share, in bytes."""
+    pids = await server.run(
+        f"""select array_agg(pid) from pg_stat_activity
+            where datname = '{name}' and usename is not null and pid <> pg_backend_pid()"""
+    )
+    return max(psutil.Process(pid).memory_full_info().uss for pid in pids)
 
 
 async def test_a_new_server_is_read_once_it_has_rows(cluster: Cluster, name: str) -> None:
@@ -222,16 +194,12 @@ async def test_a_new_server_is_read_once_it_has_rows(cluster: Cluster, name: str
     await migrations.upgrade(options)
     await distribute_tables(options, DISTRIBUTED_TABLES)
     async with serving(options) as person:
-        for owner in OWNERS:
-            await person(owner).add("before")
+        await add_one_each(person, "before")
         await cluster.coordinator.run(f"select citus_add_node('127.0.0.1', {cluster.workers[1].port})", database=name)
         await distribute_tables(options, DISTRIBUTED_TABLES)
         moved = [owner for owner in OWNERS if await cluster.find_worker(name, owner) is cluster.workers[1]]
         assert moved
-        database = await Database(options, size=2, timeout=5).open()
-        try:
+        async with opened(options) as database:
             for owner in OWNERS:
                 assert await person(owner).titles() == ["before"]
                 assert await read(database, owner) == ((await cluster.find_worker(name, owner)).port, ["before"])
-        finally:
-            await database.close()
