@@ -32,7 +32,9 @@ UNDISTRIBUTE = """
     alter table token_use drop constraint token_use_user_id_fkey; select undistribute_table('token_use')"""
 PRETEND_HALF = """
     create table pg_dist_partition (logicalrelid, partmethod) as select 'users'::regclass, 'h'::"char";
-    grant select on pg_dist_partition to todo_user"""
+    create table pg_dist_shard (shardid, logicalrelid) as select 1, 'users'::regclass;
+    create table pg_dist_placement (shardid, groupid) as select 1, 1;
+    grant select on pg_dist_partition, pg_dist_shard, pg_dist_placement to todo_user"""
 OWN = "user_id = nullif(current_setting('app.user_id', true), '')"
 USER_TABLES = ("users", "tasks", "changes")
 
