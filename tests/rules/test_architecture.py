@@ -456,7 +456,8 @@ def test_constants_of_tests_say_what_they_are() -> None:
 
 def test_project_files_name_no_package_registry() -> None:
     hosts = ("pypi" + ".org", "pythonhosted" + ".org", "npmjs" + ".org", "npmjs" + ".com")
-    skipped = {"node_modules", "data", "static"} | {path.name for path in ROOT.glob(".*") if path.name != ".ci"}
+    skipped = {"node_modules", "data", "static", "__pycache__"}
+    skipped |= {path.name for path in ROOT.glob(".*") if path.name != ".ci"}
     paths = [path for path in ROOT.rglob("*") if path.is_file() and not skipped & set(path.relative_to(ROOT).parts)]
     assert paths
     naming = [str(path) for path in paths if any(host in path.read_text(errors="ignore") for host in hosts)]
