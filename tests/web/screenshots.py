@@ -80,7 +80,7 @@ def main() -> None:
         window.page.wait("document.querySelectorAll('.row').length >= 12")
         window.open_details("Draft chapter three")
         shoot(window, "desktop-light", width=1360, height=860)
-        window.page.click("#close-details")
+        window.close_details()
         window.go("#/all")
         shoot(window, "phone-dark", width=390, height=760, dark=True, scale=2)
 

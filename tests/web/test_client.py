@@ -165,7 +165,7 @@ def test_a_hostile_title_is_shown_as_text(window: Window) -> None:
     for title in HOSTILE:
         window.open_details(title)
         window.page.wait(f"document.querySelector('.details textarea').value == {json.dumps(title)}")
-        window.page.click("#close-details")
+        window.close_details()
     window.edit(HOSTILE[1], f"still {HOSTILE[1]}")
     window.go("#/tag/" + "%3Cimg%20src%3Dx%3E")
     window.page.wait("document.querySelector('h1').innerText == '@<img src=x>'")

@@ -55,7 +55,7 @@ def test_the_page_opens_while_the_service_is_stopped(window: Window, service: Se
     window.add("on the train")
     window.open_details("on the train")
     window.page.type("#notes", "by the window")
-    window.page.click("#close-details")
+    window.close_details()
     window.page.press("?")  # a part that this page has not loaded yet
     window.page.shows("dialog[open] kbd")
     window.page.press("Escape", windowsVirtualKeyCode=27)

@@ -118,8 +118,7 @@ def test_the_place_in_a_long_list_is_found_again(long: Window) -> None:
     assert visible(long) == there
     long.page.run(f"({long.row(there[5])}.querySelector('.title').click(), 0)")
     long.page.wait(f"document.querySelector('.details .big').value == {json.dumps(there[5])}")
-    long.page.click("#close-details")
-    long.page.wait("!document.querySelector('.details')")
+    long.close_details()
     long.page.wait(f"{FOCUSED} == {json.dumps(there[5])}")
 
 

@@ -40,7 +40,7 @@ def test_the_assistant_gives_way_to_a_task_and_keeps_what_was_said(browser: Brow
         window.page.wait("!document.querySelector('.chat').checkVisibility()")
         box = json.loads(window.page.run("JSON.stringify(document.querySelector('.details').getBoundingClientRect())"))
         assert (box["top"], box["right"]) == (0, 1440)
-        window.page.click("#close-details")
+        window.close_details()
         window.page.wait("document.querySelector('.chat').checkVisibility()")
         window.page.click("[aria-label='Close the assistant']")
         window.page.wait("!document.querySelector('.chat')")

@@ -218,7 +218,7 @@ def write_offline(window: Window) -> None:
     for selector, text in (("#add-subtask", "Pack"), ("#add-comment", "by Friday")):
         window.page.type(selector, text)
         window.page.press("Enter")
-    window.page.click("#close-details")
+    window.close_details()
     window.shows("first", "Move house", "Pack")
     window.page.wait(f"{window.row('Pack')}.dataset.depth == '1'")  # below a parent without an id
     window.complete("Pack")

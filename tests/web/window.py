@@ -109,6 +109,11 @@ class Window:
         self.page.wait(f"({self.row(title)}.querySelector('.title').click(), true)")
         self.page.shows(".details")
 
+    def close_details(self) -> None:
+        """Returns once they are gone: until then keys go to the field in them that had the focus."""
+        self.page.click("#close-details")
+        self.page.wait("!document.querySelector('#close-details')")
+
     def drag(self, title: str, target: str, *, above: bool, before_drop: Callable[[], None] | None = None) -> None:
         """Drags a row with the mouse, from its grip to the upper or the lower part of another row."""
         self.drag_to(title, self.row(target), at=0.2 if above else 0.8, sideways=False, before_drop=before_drop)
