@@ -12,6 +12,11 @@ from tests.support import Person
 
 SERIES = {"due_date": "2031-01-06", "recurrence": "FREQ=DAILY"}
 ROUNDS = 25
+WAYS_TO_COMPLETE: list[tuple[str, dict[str, Any] | None]] = [
+    ("/complete", None),
+    ("/complete", {"completed": True}),
+    ("", {"completed": True}),
+]
 
 
 @pytest.mark.parametrize("how", ["alone", "bulk"])
@@ -95,11 +100,15 @@ async def test_no_subtask_remains_when_its_parent_is_deleted_concurrently(alice:
             assert (await alice.get(f"/tasks/{added.json()['id']}")).status_code == 404
 
 
-async def test_a_subtask_added_concurrently_is_completed_only_if_added_before_its_parent_is(alice: Person) -> None:
+@pytest.mark.parametrize(("path", "fields"), WAYS_TO_COMPLETE)
+async def test_a_subtask_added_concurrently_is_completed_only_if_added_before_its_parent_is(
+    alice: Person, path: str, fields: dict[str, Any] | None
+) -> None:
     for _ in range(ROUNDS):
         parent = await alice.add("parent")
         body = {"title": "child", "parent_id": parent["id"]}
-        added, done = await asyncio.gather(alice.post("/tasks", body), alice.patch(f"/tasks/{parent['id']}/complete"))
+        complete_parent = alice.patch(f"/tasks/{parent['id']}{path}", fields)
+        added, done = await asyncio.gather(alice.post("/tasks", body), complete_parent)
         assert (added.status_code, done.json()["completed"]) == (201, True)
         child = await get(alice, added.json()["id"])
         assert child["completed"] is (added.json()["version"] < done.json()["version"])
@@ -111,3 +120,15 @@ async def test_concurrent_toggles_each_invert_the_completion(alice: Person) -> N
         answers = await asyncio.gather(*(alice.patch(f"/tasks/{task['id']}/complete") for _ in range(4)))
         states = [answer.json()["completed"] for answer in sorted(answers, key=lambda one: one.json()["version"])]
         assert states == [True, False, True, False]
+
+
+@pytest.mark.parametrize(("path", "fields"), WAYS_TO_COMPLETE[1:])
+async def test_of_concurrent_completions_one_is_recorded_as_such(
+    alice: Person, path: str, fields: dict[str, Any]
+) -> None:
+    for _ in range(ROUNDS):
+        task = await alice.add()
+        answers = await asyncio.gather(*(alice.patch(f"/tasks/{task['id']}{path}", fields) for _ in range(4)))
+        assert {answer.json()["completed"] for answer in answers} == {True}
+        changes = (await alice.get(f"/changes?since={task['version']}")).json()["changes"]
+        assert [change["action"] for change in changes] == ["completed", "updated", "updated", "updated"]

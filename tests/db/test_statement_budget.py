@@ -42,9 +42,8 @@ BUDGET = {
     ("PUT", "/tasks/{id}", '{"due_date": "2026-12-01"}'): 3,
     ("PATCH", "/tasks/{id}", '{"project_id": null}'): 5,
     ("PATCH", "/tasks/{id}/complete", None): 3,
-    # Setting takes the owner's lock first, so that the change can state whether the task was open before.
-    ("PATCH", "/tasks/{id}/complete", '{"completed": true}'): 4,
-    ("PATCH", "/tasks/{id}", '{"completed": true}'): 4,
+    ("PATCH", "/tasks/{id}/complete", '{"completed": true}'): 3,
+    ("PATCH", "/tasks/{id}", '{"completed": true}'): 3,
     ("POST", "/tasks/{id}/restore", None): 4,  # it is not deleted: the lock and a lookup
     ("DELETE", "/tasks/{id}", None): 3,
     ("GET", "/tasks/{id}/comments", None): 2,

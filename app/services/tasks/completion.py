@@ -86,11 +86,9 @@ def complete_statement(*, toggle: bool, checks_version: bool) -> CompiledStateme
     """Returns the UPDATE that completes one task, if no subtask or series must be written."""
     completed = ~TASKS.c.completed if toggle else COMPLETED_PARAMETER
     statement = update_own_task(checks_version=checks_version, **completion_values(completed))
-    if toggle:
-        return recorded_task_write(statement.where(COMPLETES_ALONE, NO_WRITE_BETWEEN), TOGGLE_ACTION)
-    return recorded_task_write(
-        statement.where(case((COMPLETED_PARAMETER, COMPLETES_ALONE), else_=true())), COMPLETION_ACTION
-    )
+    alone: Any = COMPLETES_ALONE if toggle else case((COMPLETED_PARAMETER, COMPLETES_ALONE), else_=true())
+    action = TOGGLE_ACTION if toggle else COMPLETION_ACTION
+    return recorded_task_write(statement.where(alone, NO_WRITE_BETWEEN), action)
 
 
 def after_occurrence(series: Row, here: tuple[ZoneInfo, datetime]) -> tuple[Row, bool]:
@@ -134,8 +132,6 @@ async def complete_task(
     With ``keep_subtasks`` its subtasks stay open, unless the series continues: then all subtasks are reopened for the
     next occurrence.
     """
-    if completed is not None:
-        await lock_owner(session, owner)
     statement = complete_statement(toggle=completed is None, checks_version=versions is not None)
     row = await write_if_alone(session, owner, statement, task_id, versions, {"completed": completed})
     if row is not None:

@@ -98,8 +98,6 @@ async def _write_fields(
         await lock_owner(session, owner)
         task = await select_for_write(session, owner, task_id, versions)
         return await change_task(session, owner, task, values, revision_taken=False)
-    if "completed" in values:
-        await lock_owner(session, owner)
     completes = values.get("completed") is True
     statement = update_statement(frozenset(values), checks_version=versions is not None, alone=completes)
     row = await write_if_alone(session, owner, statement, task_id, versions, values)
