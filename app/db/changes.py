@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.sql.dml import Delete, Insert, Update
 
 from app.db.compiled import NO_COLUMN, SAME_REVISION, CompiledStatement
-from app.db.joined_changes import REVISION_PARAMETER, ZONE_PARAMETER, JoinedTake, JoinedWrite
+from app.db.joined_changes import REVISION_PARAMETER, ZONE_PARAMETER, JoinedTake, JoinedWrite, replace_elements
 from app.models.changes import Change
 from app.models.users import USERS
 
@@ -37,15 +37,20 @@ _take_revision = (
     .on_conflict_do_update(index_elements=[USERS.c.id], set_={"revision": USERS.c.revision + _ONE_LITERAL})
     .returning(USERS.c.revision)
 )
-_rev = _take_revision.cte("rev")
+_rev = _take_revision.returning(USERS.c.timezone).cte("rev")
 NEXT_REVISION: ColumnElement[int] = select(_rev.c.revision).scalar_subquery()
 # The revision that this transaction has already taken: the owner's lock keeps it the latest one.
 _select_revision = select(USERS.c.revision).where(USERS.c.id == OWNER)
 CURRENT_REVISION: ColumnElement[int] = _select_revision.scalar_subquery()
-# A subject that has never written has no row yet, and the default zone.
+# A subject that has never written has no row yet, and the default zone. A write that takes a revision reads the zone
+# with it: the statement's snapshot is older than a change of the zone that the write waited for.
 OWNER_TIMEZONE: Any = func.coalesce(
     select(USERS.c.timezone).where(USERS.c.id == OWNER).scalar_subquery(), literal("UTC")
 )
+_AT_NEXT_REVISION = {
+    OWNER_TIMEZONE: select(_rev.c.timezone).scalar_subquery(),
+    NEXT_REVISION: NEXT_REVISION,  # as it is: a copy would be another CTE
+}
 # The revision alone, for writes of several statements. Only when something will be written: a revision without a
 # change must not exist.
 TAKE_NEXT_REVISION = CompiledStatement(
@@ -84,7 +89,9 @@ def recorded_write(
     """
     if isinstance(write, Delete):  # it does not use the revision, and without this it would lock its rows first
         write = write.where(revision.is_not(None))
-    written = write.returning(*returning).cte("written")
+    joins = revision is CURRENT_REVISION
+    whole: Any = write if joins else replace_elements(write, _AT_NEXT_REVISION)
+    written = whole.returning(*returning).cte("written")
     log = (
         insert(Change)
         .from_select(
@@ -102,7 +109,6 @@ def recorded_write(
         )
         .cte("log")
     )
-    joins = revision is CURRENT_REVISION
     values, take = (_JOINED_VALUES, _SELECT_TAKEN) if joins else (_FIRST_VALUES, TAKE_JOINED_REVISION)
     parts: dict[str, Any] = {"entity": entity, "action": action, "returning": returning, "columns": columns}
     return CompiledStatement(

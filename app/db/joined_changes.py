@@ -122,7 +122,7 @@ class JoinedWrite:
     def lookup(self) -> CompiledStatement | None:
         """Builds the SELECT of an INSERT from one. A distributed database inserts only values into another table."""
         found = self._write.select if isinstance(self._write, Insert) else None
-        return None if found is None else CompiledStatement(self._replace_reads(found))
+        return None if found is None else CompiledStatement(replace_elements(found, self._values))
 
     @cached_property
     def insert_row(self) -> CompiledStatement:
@@ -186,16 +186,13 @@ class JoinedWrite:
                 was = table.alias("was")
                 write = write.where(was.c.user_id == table.c.user_id, was.c.id == table.c.id)
             returned.append(literal_column(action.replace("written.", f"{table.name}."), Text).label("action"))
-        return CompiledStatement(self._replace_reads(write).returning(*returned))
-
-    def _replace_reads(self, statement: Any) -> Any:
-        return replacement_traverse(statement, {}, lambda element, **_: self._values.get(element))
+        return CompiledStatement(replace_elements(write, self._values).returning(*returned))
 
     @cached_property
     def deletion(self) -> tuple[CompiledStatement, CompiledStatement]:
         """Builds the SELECT of the ids that a DELETE finds, and the DELETE of them: they are recorded in between."""
         table = self._write.table
-        found = self._replace_reads(select(table.c.id).where(*self._write._where_criteria))
+        found = replace_elements(select(table.c.id).where(*self._write._where_criteria), self._values)
         write = delete(table).where(table.c.user_id == OWNER_PARAMETER, table.c.id == func.any(_WRITTEN_IDS))
         return CompiledStatement(found), CompiledStatement(write.returning(*(table.c[name] for name in self._columns)))
 
@@ -288,6 +285,11 @@ class JoinedWrite:
         ids = (await session.exec(find, values)).all()
         await joined.record_rows(session, self, self._action, ids)
         return await session.exec(write, {**values, "written_ids": ids})
+
+
+def replace_elements(statement: Any, values: Mapping[Any, Any]) -> Any:
+    """Returns a copy of ``statement`` with ``values`` in the places of their keys, which are elements of it."""
+    return replacement_traverse(statement, {}, lambda element, **_: values.get(element))
 
 
 def _with_default_times(write: Any) -> Any:

@@ -13,11 +13,13 @@ from sqlalchemy import text
 from app.db.connection_options import ConnectOptions
 from app.db.database import Database
 from app.models.tasks import TaskCreate, TaskUpdate
+from app.services import user_settings
 from app.services.tasks import completion, create_update, creation, trash
 from tests.databases import counting_waits
 from tests.support import Person
 
 LATEST = text("select action from changes where user_id = :owner order by revision desc limit 1")
+DUE_WITH_REMINDER = {"due_date": "2090-07-01", "reminders": ["PT9H"]}
 Set = Callable[[Person, int, bool], Coroutine[Any, Any, Any]]
 
 
@@ -103,6 +105,38 @@ async def test_updated_at_does_not_decrease_when_a_task_is_deleted(alice: Person
         updated_at = (await alice.patch(f"/tasks/{task_id}", {"title": "b"})).json()["updated_at"]
         deleted = await trash.delete_task(late, alice.subject, task_id)
     assert deleted.updated_at >= datetime.fromisoformat(updated_at)
+
+
+@pytest.mark.parametrize(
+    ("path", "change"),
+    [
+        ("", {"completed": False}),
+        ("/complete", {"completed": False}),
+        ("/complete", None),
+        ("", DUE_WITH_REMINDER | {"completed": False}),
+        (None, DUE_WITH_REMINDER),
+    ],
+    ids=["update", "complete", "toggle", "date", "create"],
+)
+async def test_a_writer_that_waited_computes_reminders_in_the_time_zone_of_the_one_before(
+    alice: Person,
+    database: Database,
+    wait_for_blocked_writer: Callable[[], Awaitable[None]],
+    path: str | None,
+    change: dict[str, Any] | None,
+) -> None:
+    """No task is open that a change of the zone would shift, so it takes no revision."""
+    task_id = (await alice.add(**DUE_WITH_REMINDER, completed=True))["id"]
+    async with database.transaction(alice.subject) as session:
+        await user_settings.set_timezone(session, alice.subject, "Asia/Tokyo")
+        write = (
+            alice.post("/tasks", {"title": "x", **DUE_WITH_REMINDER})
+            if path is None
+            else alice.patch(f"/tasks/{task_id}{path}", change)
+        )
+        later = asyncio.create_task(write)
+        await wait_for_blocked_writer()
+    assert (await later).json()["remind_at"] == "2090-07-01T00:00:00Z"
 
 
 async def test_writes_that_wait_for_each_other_leave_connections_to_other_users(
