@@ -83,7 +83,7 @@ KEEP_OCCURRENCES = recorded_task_write(
 
 @lru_cache
 def complete_statement(*, toggle: bool, checks_version: bool) -> CompiledStatement:
-    """Returns the UPDATE that completes one task, if no subtask or series must be written."""
+    """Returns the UPDATE that completes one task, if COMPLETES_ALONE and NO_WRITE_BETWEEN."""
     completed = ~TASKS.c.completed if toggle else COMPLETED_PARAMETER
     statement = update_own_task(checks_version=checks_version, **completion_values(completed))
     alone: Any = COMPLETES_ALONE if toggle else case((COMPLETED_PARAMETER, COMPLETES_ALONE), else_=true())

@@ -1,7 +1,8 @@
 """Getting, putting and updating tasks, and where a task may be placed.
 
 A write of one row is one statement. A write that must reach other rows (projects, subtasks, series) is recognised by
-that statement writing nothing, or by the fields sent, and continues with the same revision.
+that statement writing nothing, or by the fields sent, and continues with the same revision; so does one that another
+write came before.
 """
 
 from typing import Any

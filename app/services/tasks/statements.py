@@ -52,8 +52,8 @@ DELETED_VALUES: Row = {"deleted_at": select(func.clock_timestamp()).scalar_subqu
 # Actions that move a series to its next due date: a reminder that waits to be fired was about the date that is over.
 ADVANCING_ACTIONS = {"completed", "skipped"}
 
-# The action of a write that sets ``completed`` or ``state``, which may change nothing. What the snapshot shows is the
-# row that the write replaces only if an earlier statement has locked the owner, or if NO_WRITE_BETWEEN.
+# The action of a write that sets ``completed`` or ``state``, which may change nothing. ``was``, the row in the snapshot
+# of the statement, is the row that it replaces if an earlier one has locked the owner, or if NO_WRITE_BETWEEN.
 COMPLETION_CASES = """
          when written.completed and not was.completed then 'completed'
          when not written.completed and written.state = 'cancelled' and (was.completed or was.state <> 'cancelled')
@@ -61,13 +61,13 @@ COMPLETION_CASES = """
          when not written.completed and written.state <> 'cancelled' and (was.completed or was.state = 'cancelled')
               then 'reopened'"""
 COMPLETION_ACTION: Any = literal_column(f"case {COMPLETION_CASES} else 'updated' end")
-# No write came between the statement's snapshot and the owner's lock, which it waits for: what the snapshot shows of
-# other rows still holds. Costs no round trip, unlike taking the lock first.
+# No write came between the statement's snapshot and the owner's lock, which it waits for: the tasks in the snapshot are
+# the latest. Else it writes nothing, and the caller reads them under the lock. To lock before costs a round trip.
 NO_WRITE_BETWEEN = CURRENT_REVISION + 1 == NEXT_REVISION
 _child = TASKS.alias("child")
 HAS_SUBTASK = exists().where(_child.c.user_id == OWNER, _child.c.parent_id == TASKS.c.id, _child.c.deleted_at.is_(None))
-# Completing it writes no other row. Subtasks that are all completed, and those below them, are left to the statements
-# that write trees: to ask for them here doubles what a distributed database takes to plan the write.
+# Completing it writes no other row. Whether something is open below completed subtasks is left to the statements that
+# write trees: it would be one more sub-select, which Citus plans twice at each execution (docs/decisions/citus.md).
 COMPLETES_ALONE = or_(TASKS.c.completed, and_(TASKS.c.recurrence.is_(None), ~HAS_SUBTASK))
 
 SELECT_TASK = CompiledStatement(select(*TASK_COLUMNS).where(*OWN_TASK, NOT_DELETED))
@@ -139,8 +139,8 @@ def update_statement(
 ) -> CompiledStatement:
     """Returns an UPDATE of ``columns`` of one task.
 
-    ``alone``: only if COMPLETES_ALONE. Without an ``action`` it follows from the row: if it takes the revision, only if
-    NO_WRITE_BETWEEN.
+    ``alone``: only if COMPLETES_ALONE. Without an ``action`` it follows from the row. If ``completed`` is written, that
+    depends on the row before: only if NO_WRITE_BETWEEN, unless the revision is taken.
     """
     values: Row = {name: bindparam(name, type_=TASKS.c[name].type) for name in sorted(columns)}
     statement = update_own_task(
@@ -199,7 +199,9 @@ async def select_for_write(session: Session, owner: str, task_id: int, versions:
 async def write_if_alone(
     session: Session, owner: str, statement: CompiledStatement, task_id: int, versions: list[int] | None, values: Row
 ) -> Any:
-    """Returns the row; None if it does not exist or other rows must be written. The revision is taken in any case."""
+    """Returns the row; None if it is not there with one of ``versions``, other rows must be written, or a write came
+    between. The revision is taken in any case.
+    """
     params = {"owner": owner, "task_id": task_id, "versions": versions, **values}
     row = (await session.exec(statement, params)).first()
     return None if row is None else task_row(row)
