@@ -31,7 +31,7 @@ FLAGS = (
     "--accept-lang=en-GB",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
-PATIENCE = 20.0  # seconds
+PATIENCE = 60.0  # seconds: a busy machine takes long, and only a failure takes all of it
 
 
 Found = TypeVar("Found")
@@ -208,7 +208,7 @@ class Browser:
 
     def _http(self, method: str, path: str) -> Any:
         port = self._port_file.read_text().split()[0]
-        return httpx.request(method, f"http://127.0.0.1:{port}/json/{path}", trust_env=False).json()
+        return httpx.request(method, f"http://127.0.0.1:{port}/json/{path}", trust_env=False, timeout=PATIENCE).json()
 
     def _page(self, url: str) -> Page:
         return Page(self._connect(url))

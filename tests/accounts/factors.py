@@ -1,5 +1,6 @@
 """A user with an authenticator app, and the codes that it shows."""
 
+import asyncio
 import time
 from base64 import b32decode
 from typing import Any
@@ -21,6 +22,12 @@ class Authenticator:
 
     def code(self, drift: int = 0) -> str:
         return totp_code(self._secret, int(time.time() // TOTP_PERIOD) + drift)
+
+
+async def wait_for_whole_step() -> None:
+    """Waits for the next step if this one is about to end, for codes that depend on each other."""
+    if (left := TOTP_PERIOD - time.time() % TOTP_PERIOD) < 8:
+        await asyncio.sleep(left)
 
 
 async def begin_totp(visitor: Visitor) -> dict[str, Any]:

@@ -38,11 +38,11 @@ async def until(condition: Callable[[], Any], seconds: float = 10) -> None:
         await asyncio.sleep(0.02)
 
 
-async def tried(person: Person, channel: dict[str, Any]) -> dict[str, Any]:
-    """Returns the only delivery as soon as an attempt is recorded."""
+async def tried(person: Person, channel: dict[str, Any], attempts: int = 1) -> dict[str, Any]:
+    """Returns the only delivery as soon as so many attempts are recorded."""
     for _ in range(400):
         found = await deliveries(person, channel)
-        if found and found[0]["attempts"]:
+        if found and found[0]["attempts"] >= attempts:
             return found[0]
         await asyncio.sleep(0.025)
     raise AssertionError(f"it was never sent: {found}")

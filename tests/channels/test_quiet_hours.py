@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from app.jobs.dispatcher import RetrySchedule
 from app.jobs.worker import Pace
-from tests.channels.reminding import deliveries, make_channel, remind, settled, until
+from tests.channels.reminding import deliveries, make_channel, remind, settled, tried, until
 from tests.receivers import Receiver, receiving
 from tests.support import Person
 from tests.workers import make_worker
@@ -52,7 +52,7 @@ async def end_quiet_hours(sql: Any, person: Person, channel: dict[str, Any]) -> 
 async def test_reminders_wait_for_the_end_of_quiet_hours_and_say_so(anna: Person, service: FastAPI, sql: Any) -> None:
     local = datetime.now(UTC)
     with receiving() as quiet, receiving() as loud, receiving() as hook:
-        held = await quiet_channel(anna, quiet, **hours(*QUIET_NOW))
+        held = await quiet_channel(anna, quiet, **hours(*QUIET_NOW, moment=local))
         sent = await quiet_channel(anna, loud, **hours(*LOUD_NOW))
         assert (await anna.post("/webhooks", {"url": hook.url, "events": ["task.reminded"]})).status_code == 201
         for number in range(6):
@@ -111,12 +111,14 @@ async def test_what_waits_is_sent_when_quiet_hours_are_changed(
 
 
 async def test_longer_quiet_hours_hold_back_what_waits(anna: Person, service: FastAPI, sql: Any) -> None:
+    now = datetime.now(UTC)
     with receiving() as receiver:
-        channel = await quiet_channel(anna, receiver, **hours(*QUIET_NOW))
+        channel = await quiet_channel(anna, receiver, **hours(*QUIET_NOW, moment=now))
         await remind(sql, anna)
         async with make_worker(service):
             first = await held_until(anna, channel)
-            assert (await anna.patch(f"/channels/{channel['id']}", hours(-1, 3))).status_code == 200
+            longer = hours(-1, 3, moment=now)
+            assert (await anna.patch(f"/channels/{channel['id']}", longer)).status_code == 200
             for _ in range(200):
                 if (moment := await held_until(anna, channel)) != first:
                     break
@@ -156,15 +158,12 @@ async def test_quiet_hours_of_each_night_do_not_keep_a_message_for_ever(
         channel = await quiet_channel(anna, receiver, **hours(*LOUD_NOW))
         await remind(sql, anna)
         async with make_worker(service, pace=Pace(poll=0.1, remind=0.1, retry=RetrySchedule(first=1000))):
-            await until(lambda: receiver.calls)
-            await asyncio.sleep(0.2)
-            for days, outcome in ((1, None), (3, "failed")):
+            await tried(anna, channel, 1)
+            for number, (days, outcome) in enumerate(((1, None), (3, "failed")), 2):
                 await sql.execute(
                     """update deliveries set created_at = now() - make_interval(days => $2::int), not_before = now(),
                        next_attempt_at = now() where user_id = $1""",
                     anna.subject, days,
                 )  # fmt: skip
-                await asyncio.sleep(0.8)
-                (told,) = await deliveries(anna, channel)
-                assert (told["outcome"], told["attempts"]) == (outcome, len(receiver.calls))
-        assert len(receiver.calls) == 3
+                told = await tried(anna, channel, number)
+                assert (told["outcome"], len(receiver.calls)) == (outcome, number)

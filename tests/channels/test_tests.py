@@ -11,7 +11,7 @@ from app.jobs.dispatcher import RetrySchedule
 from app.jobs.worker import Pace
 from tests.api.test_transfer import JSON, exported, imported
 from tests.channels.push_service import Browser
-from tests.channels.reminding import deliveries, make_channel, remind, settled, until
+from tests.channels.reminding import deliveries, make_channel, remind, settled, tried, until
 from tests.receivers import receiving
 from tests.support import Person, assert_problem
 from tests.workers import make_worker
@@ -70,8 +70,7 @@ async def test_a_test_that_arrives_lets_waiting_messages_follow(anna: Person, se
         channel = await make_channel(anna, kind="ntfy", url=receiver.server_url, topic="t")
         await remind(sql, anna)
         async with make_worker(service, pace=Pace(poll=0.1, remind=0.1, retry=RetrySchedule(first=1000))):
-            await until(lambda: receiver.calls)
-            await asyncio.sleep(0.2)
+            await tried(anna, channel)
             assert (await anna.post(f"/channels/{channel['id']}/test")).json()["outcome"] == "delivered"
             told = await settled(anna, channel, 2)
     assert [each["outcome"] for each in told] == ["delivered", "delivered"]

@@ -19,7 +19,7 @@ from tests.databases import counting_waits
 from tests.support import Person
 
 LATEST = text("select action from changes where user_id = :owner order by revision desc limit 1")
-DUE_WITH_REMINDER = {"due_date": "2090-07-01", "reminders": ["PT9H"]}
+DUE_WITH_REMINDER: dict[str, Any] = {"due_date": "2090-07-01", "reminders": ["PT9H"]}
 Set = Callable[[Person, int, bool], Coroutine[Any, Any, Any]]
 
 

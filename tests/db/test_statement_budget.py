@@ -44,11 +44,7 @@ BUDGET = {
     ("PATCH", "/tasks/{id}/complete", None): 3,
     ("PATCH", "/tasks/{id}/complete", '{"completed": true}'): 3,
     ("PATCH", "/tasks/{id}", '{"completed": true}'): 3,
-    (
-        "PATCH",
-        "/tasks/{parent}/complete",
-        None,
-    ): 6,  # its subtasks are completed: a lookup, its row, the rows below
+    ("PATCH", "/tasks/{parent}/complete", None): 6,  # a lookup, its row, the rows below
     ("POST", "/tasks/{id}/restore", None): 4,  # it is not deleted: the lock and a lookup
     ("DELETE", "/tasks/{id}", None): 3,
     ("GET", "/tasks/{id}/comments", None): 2,

@@ -139,12 +139,13 @@ async def test_the_pool_reports_waiting_transactions(app: FastAPI) -> None:
     sessions = [database.transaction(f"metrics-{number}") for number in range(7)]
 
     async def hold(session: Any) -> None:
-        await session.exec(text("select pg_sleep(0.5)"))
+        await session.exec(text("select pg_sleep(3)"))
         await session.rollback()
 
     tasks = [asyncio.create_task(hold(session)) for session in sessions]
-    await asyncio.sleep(0.2)
-    assert database.load == (5, 2, 5)
+    async with asyncio.timeout(2.5):
+        while database.load != (5, 2, 5):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
     await asyncio.gather(*tasks)
     assert database.load == (0, 0, 5)
 

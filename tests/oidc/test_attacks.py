@@ -62,7 +62,7 @@ WRONG_CLAIMS: list[dict[str, Any]] = [
     {"nonce": "another"}, {"nonce": None}, {"iss": "https://evil.example"}, {"iss": None}, {"aud": "another"},
     {"aud": None}, {"aud": []}, {"aud": [CLIENT_ID, "another"]}, {"aud": [CLIENT_ID, "another"], "azp": "another"},
     {"azp": "another"}, {"exp": int(time.time()) - 3600}, {"exp": None}, {"exp": "tomorrow"}, {"exp": True},
-    {"iat": int(time.time()) + 3600}, {"iat": None}, {"nbf": int(time.time()) + 3600}, {"sub": None}, {"sub": 7},
+    {"iat": int(time.time()) + 36_000}, {"iat": None}, {"nbf": int(time.time()) + 36_000}, {"sub": None}, {"sub": 7},
     {"sub": ""}, {"sub": "x" * 256}, {"sub": "a\u0000b"},
 ]  # fmt: skip
 

@@ -4,7 +4,7 @@ import json
 import time
 from typing import Any
 
-from tests.browser import PATIENCE, Connection, Page
+from tests.browser import PATIENCE, Connection, Page, until
 from tests.channels.push_service import Browser as Subscriber
 from tests.web.window import Window
 
@@ -44,10 +44,14 @@ def is_subscribed(window: Window) -> bool:
 def push(page: Page, origin: str, message: dict[str, Any]) -> None:
     """Has the browser dispatch a push, as when it arrives from its push service."""
     page.call("ServiceWorker.enable")
-    page.run("new Promise((done) => setTimeout(done, 200))")
-    seen = [one for each in page.seen("ServiceWorker.workerRegistrationUpdated") for one in each["registrations"]]
     scope = f"{origin}/app"
-    registration = [one for one in seen if one["scopeURL"] == scope and not one["isDeleted"]][-1]["registrationId"]
+
+    def find_registrations() -> list[str]:
+        page.run("new Promise((done) => setTimeout(done, 200))")
+        seen = [one for each in page.seen("ServiceWorker.workerRegistrationUpdated") for one in each["registrations"]]
+        return [one["registrationId"] for one in seen if one["scopeURL"] == scope and not one["isDeleted"]]
+
+    registration = until(find_registrations)[-1]
     data = json.dumps(message)
     page.call("ServiceWorker.deliverPushMessage", origin=origin, registrationId=registration, data=data)
 

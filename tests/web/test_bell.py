@@ -22,8 +22,8 @@ def service(postgres: ConnectOptions) -> Iterator[Server]:
 
 def remind(window: Window, *titles: str, **fields: object) -> list[int]:
     """Creates tasks whose reminders fire together: those in the past never would."""
-    at = (datetime.now(UTC) + timedelta(seconds=3)).isoformat()
     with window.api() as api:
+        at = (datetime.now(UTC) + timedelta(seconds=4)).isoformat()
         tasks = [{"title": title, "reminders": [at], **fields} for title in titles]
         made = api.post(
             "/batch", json={"operations": [{"operation": "create_task", "arguments": task} for task in tasks]}
@@ -140,8 +140,8 @@ def test_offline_actions_wait_in_the_outbox(window: Window, service: Server) -> 
 
 
 def test_a_recurring_task_leaves_the_bell_when_it_moves_on(window: Window) -> None:
-    due = (datetime.now(UTC) + timedelta(seconds=3)).isoformat()
     with window.api() as api:
+        due = (datetime.now(UTC) + timedelta(seconds=4)).isoformat()
         body = {"title": "Water the plants", "due_date": due, "recurrence": "FREQ=DAILY", "reminders": ["PT0S"]}
         assert api.post("/tasks", json=body).status_code == 201
     counts(window, 1)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.browser import Browser
+from tests.browser import PATIENCE, Browser
 from tests.servers import Server
 from tests.web.window import Window
 
@@ -128,7 +128,7 @@ def test_a_long_list_comes_from_disk(long: Window) -> None:
         "(target.result.transaction('revisions').objectStore('revisions').getAll().onsuccess = (read) => "
         "done(read.target.result.length))))"
     )
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while not long.page.run(revision):
         assert time.monotonic() < deadline, "nothing was kept"
         time.sleep(0.1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser import CallFailed
+from tests.browser import PATIENCE, CallFailed
 from tests.servers import Server
 from tests.web.window import Window
 
@@ -31,7 +31,7 @@ def stored(window: Window, name: str) -> list[Any]:
 
 def is_stored(window: Window, text: str, name: str = "chunks") -> None:
     """Waits until the database has the text: rows are written a second after they came."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while text not in json.dumps(stored(window, name), ensure_ascii=False):
         assert time.monotonic() < deadline, f"{text} is not in the database"
         time.sleep(0.1)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.db.connection_options import ConnectOptions
-from tests.browser import Browser, until
+from tests.browser import PATIENCE, Browser, until
 from tests.channels.conftest import VAPID_KEY
 from tests.channels.push_service import Browser as Subscriber
 from tests.receivers import Receiver, receiving
@@ -77,13 +77,14 @@ def make_task(window: Window, title: str, **fields: Any) -> int:
 
 def remind(window: Window, title: str = "Ring the dentist") -> int:
     """Creates a task whose reminder fires soon."""
-    at = datetime.now(UTC) + timedelta(seconds=3)
+    window.api().close()  # so that the time does not include a login
+    at = datetime.now(UTC) + timedelta(seconds=4)
     return make_task(window, title, reminders=[at.isoformat()])
 
 
 def pushed(subscriber: Subscriber, push_service: Receiver, number: int = 0) -> dict[str, Any]:
     """Returns a message as the browser decrypts it."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while len(push_service.calls) <= number:
         assert time.monotonic() < deadline, "nothing was pushed"
         time.sleep(0.05)

@@ -6,7 +6,10 @@ from typing import Any
 
 from tests.web.window import Window
 
-TODAY = date.today()  # noqa: DTZ011 - of the browser, on this machine
+
+def day(ahead: int) -> str:
+    """Returns the day that is so many days from today, of the browser, on this machine."""
+    return str(date.today() + timedelta(days=ahead))  # noqa: DTZ011
 
 
 def fill(window: Window, field: str, value: str) -> None:
@@ -17,7 +20,7 @@ def fill(window: Window, field: str, value: str) -> None:
 
 
 def test_the_details_set_them_and_the_row_shows_them(window: Window) -> None:
-    page, later = window.page, str(TODAY + timedelta(days=40))
+    page, later = window.page, day(40)
     with window.api() as api:
         task_id = api.post("/tasks", json={"title": "Paint the fence"}).json()["id"]
 
@@ -31,7 +34,7 @@ def test_the_details_set_them_and_the_row_shows_them(window: Window) -> None:
         page.wait(f"{window.row('Paint the fence')}.innerText.includes('from ')")
         fill(window, "input[name=start_time]", "09:00")
         page.wait(f"{window.row('Paint the fence')}.innerText.includes('09:00')")
-        fill(window, "#deadline", str(TODAY - timedelta(days=1)))
+        fill(window, "#deadline", day(-1))
         page.wait(
             f"{window.row('Paint the fence')}.querySelector('.overdue')?.innerText.endsWith('deadline yesterday')"
         )
@@ -44,7 +47,7 @@ def test_the_details_set_them_and_the_row_shows_them(window: Window) -> None:
         assert "T" in found["start_date"]
         assert found | {"start_date": ""} == {
             "start_date": "",
-            "deadline": str(TODAY - timedelta(days=1)),
+            "deadline": day(-1),
             "estimate_minutes": 90,
             "favorite": True,
         }
@@ -61,9 +64,9 @@ def test_the_details_set_them_and_the_row_shows_them(window: Window) -> None:
 def test_lists_hide_what_starts_later_and_show_what_is_starred(window: Window) -> None:
     page = window.page
     with window.api() as api:
-        api.post("/tasks", json={"title": "Now", "start_date": str(TODAY - timedelta(days=1)), "favorite": True})
-        api.post("/tasks", json={"title": "Later", "start_date": str(TODAY + timedelta(days=2))})
-        api.post("/tasks", json={"title": "Late", "deadline": str(TODAY - timedelta(days=2))})
+        api.post("/tasks", json={"title": "Now", "start_date": day(-1), "favorite": True})
+        api.post("/tasks", json={"title": "Later", "start_date": day(2)})
+        api.post("/tasks", json={"title": "Late", "deadline": day(-2)})
         window.go("#/all?sort=title")
         window.shows("Late", "Later", "Now")
         window.go("#/all?sort=title&due=available")

@@ -21,6 +21,7 @@ FIRST_LOAD = 150_000  # bytes, compressed, of about 45 files with their headers
 
 
 def test_the_first_load_is_small(window: Window) -> None:
+    window.page.call("Network.setBypassServiceWorker", bypass=True)
     window.page.call("Network.clearBrowserCache")
     before = len(window.page.seen("Network.loadingFinished"))
     window.open()
@@ -32,6 +33,7 @@ def test_the_first_load_is_small(window: Window) -> None:
 
 def test_the_page_names_the_modules_that_it_needs_first(window: Window) -> None:
     """They are loaded in parallel, and no others before the tasks are shown."""
+    window.page.call("Network.setBypassServiceWorker", bypass=True)
     window.page.call("Network.clearBrowserCache")
     before = len(window.page.seen("Network.requestWillBeSent"))
     window.open()

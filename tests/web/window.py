@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import httpx
 
-from tests.browser import Browser, Page
+from tests.browser import PATIENCE, Browser, Page
 from tests.servers import Server
 
 PASSWORD = "correct horse battery staple"
@@ -20,6 +20,7 @@ class Window:
         self.context = context or browser.new_context()
         self.page: Page = browser.new_page(self.context)
         self.email = ""
+        self._tokens: dict[str, str] = {}  # by the user's email
 
     def close(self) -> None:
         self.browser.close_context(self.context)
@@ -104,6 +105,8 @@ class Window:
         self.page.run("document.activeElement.select()")
         self.page.call("Input.insertText", text=new)
         self.page.press("Enter")
+        self.page.wait("!document.querySelector('.edit')")
+        self.page.run("new Promise((done) => setTimeout(done))")  # in which the row gets the focus again
 
     def open_details(self, title: str) -> None:
         self.page.wait(f"({self.row(title)}.querySelector('.title').click(), true)")
@@ -148,12 +151,17 @@ class Window:
         self.page.call("Input.dispatchMouseEvent", type="mouseReleased", x=end_x, y=end_y, **mouse)
 
     def api(self) -> httpx.Client:
-        """Opens another client of the same user."""
-        answer = httpx.post(
-            f"{self.service.url}/api/auth/login", json={"email": self.email, "password": PASSWORD}, trust_env=False
-        )
-        headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-        return httpx.Client(base_url=f"{self.service.url}/api/me", headers=headers, trust_env=False)
+        """Opens another client of the same user, whose login is kept: on a busy machine one takes seconds."""
+        options: dict[str, Any] = {"trust_env": False, "timeout": PATIENCE}
+        url = f"{self.service.url}/api"
+        if httpx.get(f"{url}/me/settings", headers=self._headers(), **options).status_code == 401:
+            account = {"email": self.email, "password": PASSWORD}
+            answer = httpx.post(f"{url}/auth/login", json=account, **options)
+            self._tokens[self.email] = answer.json()["access_token"]
+        return httpx.Client(base_url=f"{url}/me", headers=self._headers(), **options)
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._tokens[self.email]}"} if self.email in self._tokens else {}
 
     def kept(self, **query: Any) -> list[str]:
         """Returns the titles stored by the service, in the order of their creation."""
