@@ -166,4 +166,4 @@ async def test_quiet_hours_of_each_night_do_not_keep_a_message_for_ever(
                     anna.subject, days,
                 )  # fmt: skip
                 told = await tried(anna, channel, number)
-                assert (told["outcome"], len(receiver.calls)) == (outcome, number)
+                assert (told["outcome"], told["attempts"], len(receiver.calls)) == (outcome, number, number)

@@ -211,6 +211,7 @@ async def test_a_worker_that_is_missing_is_a_finding(examine: Examine, databases
     assert "worker" not in await examine()
     assert (await examine(worker="off"))["worker"].startswith("FAIL none runs, and WORKER=off")
     async with ChangeNotifications(database, program=SERVER_PROGRAM):
+        await asyncio.sleep(0.5)
         assert (await examine())["worker"].startswith("FAIL none runs")
         async with ChangeNotifications(database, program=WORKER_PROGRAM):
             async with asyncio.timeout(10):

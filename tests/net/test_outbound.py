@@ -86,7 +86,7 @@ async def test_an_address_that_never_responds_costs_a_moment(monkeypatch: pytest
             started = time.monotonic()
             outcome = await post(f"http://{NAME}:{receiver.port}/hook", LOOPBACK)
         assert outcome.status == 204, outcome
-        assert ATTEMPT_DELAY < time.monotonic() - started < 4
+        assert ATTEMPT_DELAY < time.monotonic() - started < 2
 
 
 async def test_the_last_error_is_reported_when_no_address_responds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ async def test_the_keys_of_an_issuer_come_from_the_address_that_listens(
             await keys.refresh()
             await keys.aclose()
         assert "status 501" in str(caplog.records[-1].__dict__)  # it was reached, and knows no GET
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < 2
 
 
 async def test_mail_goes_to_the_address_that_listens(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,11 +139,11 @@ async def test_the_pool_reports_waiting_transactions(app: FastAPI) -> None:
     sessions = [database.transaction(f"metrics-{number}") for number in range(7)]
 
     async def hold(session: Any) -> None:
-        await session.exec(text("select pg_sleep(3)"))
+        await session.exec(text("select pg_sleep(1)"))
         await session.rollback()
 
     tasks = [asyncio.create_task(hold(session)) for session in sessions]
-    async with asyncio.timeout(2.5):
+    async with asyncio.timeout(0.9):
         while database.load != (5, 2, 5):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     await asyncio.gather(*tasks)
